@@ -26,7 +26,7 @@ def main() -> None:
         code = signals.exit_code_of(stopped)
         if code - 128 in signals.STOP_SIGNALS:
             signals.say_stopped()
-    signals.exit_process(code)
+    signals.exit_without_cleanup(code)
 
 
 if __name__ == "__main__":

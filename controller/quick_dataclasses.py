@@ -20,7 +20,7 @@ else:
 
         def decorate(cls):
             if options == {"frozen": True, "slots": True} and cls.__bases__ == (object,):
-                return _frozen_with_slots(cls)
+                return _make_frozen_with_slots(cls)
             return dataclasses.dataclass(cls, **options)
 
         return decorate(cls) if cls else decorate
@@ -58,7 +58,7 @@ class _Frozen:
             object.__setattr__(self, field.name, value)
 
 
-def _frozen_with_slots(cls: type) -> type:
+def _make_frozen_with_slots(cls: type) -> type:
     # Without a docstring, dataclasses would look through the class once more to write one.
     cls.__doc__ = cls.__doc__ or cls.__name__
     dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
@@ -68,7 +68,7 @@ def _frozen_with_slots(cls: type) -> type:
     body = {name: value for name, value in vars(cls).items() if name not in {*names, "__dict__", "__weakref__"}}
     body |= {
         "__slots__": tuple(names),
-        "__init__": _init_of(cls, fields),
+        "__init__": _compile_init(cls, fields),
         "_shown": tuple(field.name for field in fields if field.repr),
         # Of one name alone it would get a value, and no tuple.
         "_compared": attrgetter(*compared) if len(compared) > 1 else attrgetter(*compared, "__class__"),
@@ -78,7 +78,7 @@ def _frozen_with_slots(cls: type) -> type:
     return with_slots
 
 
-def _init_of(cls: type, fields: tuple[dataclasses.Field[Any], ...]) -> Any:
+def _compile_init(cls: type, fields: tuple[dataclasses.Field[Any], ...]) -> Any:
     known: dict[str, Any] = {"_set": object.__setattr__, "_absent": dataclasses.MISSING}
     parameters, lines = ["self"], []
     for field in fields:

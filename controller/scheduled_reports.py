@@ -81,7 +81,7 @@ def parse_reports(file: str, entries: Any, environ: Mapping[str, str]) -> tuple[
 
 
 def _parse(address: str, entry: Mapping[str, Any], environ: Mapping[str, str]) -> ScheduledReport:
-    _check_keys(address, entry)
+    _check_entry(address, entry)
     variable = entry.get("webhook_variable")
     given: dict[str, Any] = {key: tuple(entry[key]) if key in _LISTS else entry[key] for key in entry}
     given["folder"] = Path(entry["folder"]) if "folder" in entry else None
@@ -95,7 +95,7 @@ def _parse(address: str, entry: Mapping[str, Any], environ: Mapping[str, str]) -
     return report
 
 
-def _check_keys(address: str, entry: Mapping[str, Any]) -> None:
+def _check_entry(address: str, entry: Mapping[str, Any]) -> None:
     """Each key by itself: known, of its type, and one of the words that it takes."""
     for key, value in entry.items():
         if key not in (*_TEXTS, *_LISTS):

@@ -27,7 +27,7 @@ SECRET_VARIABLES = {
 MAX_SECRET_FILE_BYTES = 64 * 1024
 
 
-def variable_text(name: str, environ: Mapping[str, str]) -> str | None:
+def read_nonempty_variable(name: str, environ: Mapping[str, str]) -> str | None:
     """What a variable holds; None where it is not set.
 
     Set and empty is a mistake: a CI that does not know a secret passes on nothing, and the default of a setting (the
@@ -45,7 +45,7 @@ def read_api_key(environ: Mapping[str, str], cwd: Path, environment: NamedEnviro
         return _checked_key(_read_secret_file(key_file, key_file, cwd), key_file)
     if environment and environment.api_key_variable:
         # Its own variable alone: the key that lies about in CODAT_API_KEY may be that of another environment.
-        text = variable_text(environment.api_key_variable, environ)
+        text = read_nonempty_variable(environment.api_key_variable, environ)
         return _checked_key(text.removeprefix("\ufeff").strip(), environment.api_key_variable) if text else None
     key = read_secret("CODAT_API_KEY", environ, cwd)
     source = "CODAT_API_KEY" if "CODAT_API_KEY" in environ else "CODAT_API_KEY_FILE"
@@ -54,7 +54,7 @@ def read_api_key(environ: Mapping[str, str], cwd: Path, environment: NamedEnviro
 
 def read_secret(variable: str, environ: Mapping[str, str], cwd: Path) -> str | None:
     """A secret, without the line end and the byte order mark that editors leave. No message ever shows it."""
-    secret, file = variable_text(variable, environ), variable_text(f"{variable}_FILE", environ)
+    secret, file = read_nonempty_variable(variable, environ), read_nonempty_variable(f"{variable}_FILE", environ)
     if secret:
         return secret.removeprefix("\ufeff").strip()
     return _read_secret_file(f"{variable}_FILE: {file}", file, cwd) if file else None

@@ -15,33 +15,33 @@ DAY = 86_400.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 
 
-def api_address(text: str) -> str:
+def parse_api_address(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise ValueError("is not the address of an API, like https://api.codat.io")
     return text.rstrip("/")
 
 
-def yes_or_no(text: str) -> bool:
+def parse_yes_or_no(text: str) -> bool:
     answers = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
     if text.lower() not in answers:
         raise ValueError("is neither yes nor no")
     return answers[text.lower()]
 
 
-def state_address(text: str) -> str:
+def parse_state_address(text: str) -> str:
     if not text.startswith(("sqlite:///", "postgresql://")):
         raise ValueError("is neither sqlite:///relative.db, sqlite:////absolute.db nor postgresql://…")
     return text
 
 
-def manifests_place(text: str) -> Path | GitAddress:
+def parse_manifests_place(text: str) -> Path | GitAddress:
     if not text:
         raise ValueError("names no folder")
     return parse_git_address(text) if text.startswith(GIT_PREFIX) else Path(text)
 
 
-def whole_number(lowest: int) -> Callable[[str], int]:
+def whole_number_parser(lowest: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit()) or int(text) < lowest:
             raise ValueError(f"is not a whole number from {lowest} upward")
@@ -50,13 +50,13 @@ def whole_number(lowest: int) -> Callable[[str], int]:
     return parse
 
 
-def cache_folder(text: str) -> Path | None:
+def parse_cache_folder(text: str) -> Path | None:
     """None for `off`, and for a home that nobody has."""
     folder = os.path.expanduser(text)
     return None if text == "off" or folder.startswith("~") else Path(folder)
 
 
-def seconds(text: str) -> float:
+def parse_seconds(text: str) -> float:
     try:
         number = float(text)
     except ValueError:
@@ -66,7 +66,7 @@ def seconds(text: str) -> float:
     return number
 
 
-def duration(lowest: float, longest_days: int = 365) -> Callable[[str], float]:
+def duration_parser(lowest_s: float, longest_days: int = 365) -> Callable[[str], float]:
     """A time as `90`, `90s`, `15m`, `1h`, `7d`, in seconds."""
 
     def parse(text: str) -> float:
@@ -74,8 +74,8 @@ def duration(lowest: float, longest_days: int = 365) -> Callable[[str], float]:
         if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", number, re.ASCII):
             raise ValueError("is no time like 90s, 15m, 1h or 7d")
         seconds = float(number) * _UNITS[unit]
-        if not lowest <= seconds <= longest_days * DAY:
-            least = f"{lowest / DAY:g} days" if lowest >= DAY else f"{lowest:g} seconds"
+        if not lowest_s <= seconds <= longest_days * DAY:
+            least = f"{lowest_s / DAY:g} days" if lowest_s >= DAY else f"{lowest_s:g} seconds"
             raise ValueError(f"is not between {least} and {longest_days:,} days")
         return seconds
 
@@ -84,10 +84,10 @@ def duration(lowest: float, longest_days: int = 365) -> Callable[[str], float]:
 
 def parse_duration(text: str) -> float:
     """A time as `90`, `90s`, `15m`, `1h`, `7d`, in seconds. ValueError says what is wrong with it."""
-    return duration(0)(text)
+    return duration_parser(0)(text)
 
 
-def listen_address(text: str) -> tuple[str, int] | None:
+def parse_listen_address(text: str) -> tuple[str, int] | None:
     if text in ("", "off"):
         return None
     host, _, port = text.rpartition(":")
@@ -96,7 +96,7 @@ def listen_address(text: str) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
-def web_guard(text: str) -> str | None:
+def parse_web_guard(text: str) -> str | None:
     """`header:NAME`, or `network`; None where nothing guards the port."""
     name = text.removeprefix("header:")
     if text in ("", "none", "network"):
@@ -106,12 +106,12 @@ def web_guard(text: str) -> str | None:
     return text
 
 
-def portal_link(text: str) -> str | None:
+def parse_portal_link(text: str) -> str | None:
     """None: whatever the API's is."""
-    return None if text == "" else link_with("{company}")(text)
+    return None if text == "" else link_parser("{company}")(text)
 
 
-def link_with(*places: str) -> Callable[[str], str]:
+def link_parser(*places: str) -> Callable[[str], str]:
     """An address of the web in which these places are filled, the first of them always; `off` or nothing = none."""
 
     def parse(text: str) -> str:
@@ -127,7 +127,7 @@ def link_with(*places: str) -> Callable[[str], str]:
     return parse
 
 
-def host_names(text: str) -> tuple[str, ...]:
+def parse_host_names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
     for name in names:
         if not re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", name):

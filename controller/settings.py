@@ -63,8 +63,8 @@ from controller.setting_secrets import (
     SECRET_VARIABLES,
     exposed_secret_files,
     read_api_key,
+    read_nonempty_variable,
     read_secret,
-    variable_text,
 )
 from controller.setting_values import parse_duration
 from controller.untrusted_text import mask_passwords
@@ -164,8 +164,8 @@ class Settings:
 def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) -> Settings:
     """The settings of a run in the folder `cwd`. `flags` by setting name; None = not given. Raises BadSettings."""
     written = _load_file(environ, cwd, flags)
-    _refuse_renamed(environ)
-    _refuse_contradicting(environ, flags, written)
+    _refuse_renamed_variables(environ)
+    _refuse_contradicting_variables(environ, flags, written)
     values = {row.name: _value_of(row, flags, environ, written) for row in _ROWS}
     if isinstance(values["manifests"], GitAddress):
         if values["cache"] is None:
@@ -184,10 +184,10 @@ def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any
         **secrets,
         **values,
     )
-    return _in_environment(settings, written.environment) if written.environment else settings
+    return _apply_environment(settings, written.environment) if written.environment else settings
 
 
-def _in_environment(settings: Settings, environment: NamedEnvironment) -> Settings:
+def _apply_environment(settings: Settings, environment: NamedEnvironment) -> Settings:
     places = environment.api_key_variable or environment.api_key_file
     return replace(
         settings,
@@ -239,29 +239,29 @@ class _Row:
 
 
 _ROWS = (
-    _Row("base_url", "CODAT_BASE_URL", values.api_address, PRODUCTION_URL),
-    _Row("allow_http", "MERCHANTCTL_ALLOW_HTTP", values.yes_or_no, "no"),
-    _Row("state", "MERCHANTCTL_STATE", values.state_address, "sqlite:///var/merchantctl.db"),
-    _Row("manifests", "MERCHANTCTL_MANIFESTS", values.manifests_place, "manifests"),
-    _Row("requests_per_minute", "MERCHANTCTL_REQUESTS_PER_MINUTE", values.whole_number(0), "950"),
-    _Row("parallelism", "MERCHANTCTL_PARALLELISM", values.whole_number(1), "16"),
-    _Row("create_settle", "MERCHANTCTL_CREATE_SETTLE", values.seconds, "5"),
-    _Row("create_settle_late", "MERCHANTCTL_CREATE_SETTLE_LATE", values.seconds, "60"),
-    _Row("lock_lease", "MERCHANTCTL_LOCK_LEASE", values.duration(1), "45s"),
-    _Row("keep", "MERCHANTCTL_KEEP", values.duration(30 * values.DAY, 36_500), "400d"),
-    _Row("cache", "MERCHANTCTL_CACHE", values.cache_folder, "~/.cache/merchantctl"),
-    _Row("resync", "MERCHANTCTL_RESYNC", values.duration(1), "1h"),
-    _Row("listen", "MERCHANTCTL_LISTEN", values.listen_address, "127.0.0.1:8788"),
-    _Row("listen_webhooks", "MERCHANTCTL_LISTEN_WEBHOOKS", values.listen_address, "off"),
-    _Row("listen_metrics", "MERCHANTCTL_LISTEN_METRICS", values.listen_address, "off"),
-    _Row("web_guard", "MERCHANTCTL_WEB_GUARD", values.web_guard, ""),
-    _Row("web_hosts", "MERCHANTCTL_WEB_HOSTS", values.host_names, ""),
-    _Row("portal_link", "MERCHANTCTL_PORTAL_LINK", values.portal_link, ""),
-    _Row("manifest_link", "MERCHANTCTL_MANIFEST_LINK", values.link_with("{file}", "{line}", "{revision}"), ""),
-    _Row("refresh_after", "MERCHANTCTL_REFRESH_AFTER", values.duration(0), "24h"),
-    _Row("git_poll_interval", "MERCHANTCTL_GIT_POLL_INTERVAL", values.duration(1), "60s"),
-    _Row("listing_poll_interval", "MERCHANTCTL_LISTING_POLL_INTERVAL", values.duration(0), "60s"),
-    _Row("sync_poll_interval", "MERCHANTCTL_SYNC_POLL_INTERVAL", values.duration(0), "24h"),
+    _Row("base_url", "CODAT_BASE_URL", values.parse_api_address, PRODUCTION_URL),
+    _Row("allow_http", "MERCHANTCTL_ALLOW_HTTP", values.parse_yes_or_no, "no"),
+    _Row("state", "MERCHANTCTL_STATE", values.parse_state_address, "sqlite:///var/merchantctl.db"),
+    _Row("manifests", "MERCHANTCTL_MANIFESTS", values.parse_manifests_place, "manifests"),
+    _Row("requests_per_minute", "MERCHANTCTL_REQUESTS_PER_MINUTE", values.whole_number_parser(0), "950"),
+    _Row("parallelism", "MERCHANTCTL_PARALLELISM", values.whole_number_parser(1), "16"),
+    _Row("create_settle", "MERCHANTCTL_CREATE_SETTLE", values.parse_seconds, "5"),
+    _Row("create_settle_late", "MERCHANTCTL_CREATE_SETTLE_LATE", values.parse_seconds, "60"),
+    _Row("lock_lease", "MERCHANTCTL_LOCK_LEASE", values.duration_parser(1), "45s"),
+    _Row("keep", "MERCHANTCTL_KEEP", values.duration_parser(30 * values.DAY, 36_500), "400d"),
+    _Row("cache", "MERCHANTCTL_CACHE", values.parse_cache_folder, "~/.cache/merchantctl"),
+    _Row("resync", "MERCHANTCTL_RESYNC", values.duration_parser(1), "1h"),
+    _Row("listen", "MERCHANTCTL_LISTEN", values.parse_listen_address, "127.0.0.1:8788"),
+    _Row("listen_webhooks", "MERCHANTCTL_LISTEN_WEBHOOKS", values.parse_listen_address, "off"),
+    _Row("listen_metrics", "MERCHANTCTL_LISTEN_METRICS", values.parse_listen_address, "off"),
+    _Row("web_guard", "MERCHANTCTL_WEB_GUARD", values.parse_web_guard, ""),
+    _Row("web_hosts", "MERCHANTCTL_WEB_HOSTS", values.parse_host_names, ""),
+    _Row("portal_link", "MERCHANTCTL_PORTAL_LINK", values.parse_portal_link, ""),
+    _Row("manifest_link", "MERCHANTCTL_MANIFEST_LINK", values.link_parser("{file}", "{line}", "{revision}"), ""),
+    _Row("refresh_after", "MERCHANTCTL_REFRESH_AFTER", values.duration_parser(0), "24h"),
+    _Row("git_poll_interval", "MERCHANTCTL_GIT_POLL_INTERVAL", values.duration_parser(1), "60s"),
+    _Row("listing_poll_interval", "MERCHANTCTL_LISTING_POLL_INTERVAL", values.duration_parser(0), "60s"),
+    _Row("sync_poll_interval", "MERCHANTCTL_SYNC_POLL_INTERVAL", values.duration_parser(0), "24h"),
 )
 
 
@@ -305,12 +305,14 @@ def _source_and_text(
     """Where a setting comes from, and what stands there."""
     if flags.get(row.name) is not None:
         return "--" + row.name.replace("_", "-"), str(flags[row.name])
-    if (text := variable_text(row.variable, environ)) is not None:
+    if (text := read_nonempty_variable(row.variable, environ)) is not None:
         return row.variable, text
     return written.source_and_text(row.name) or (DEFAULT_SOURCE, written.default(row))
 
 
-def _refuse_contradicting(environ: Mapping[str, str], flags: Mapping[str, Any], written: _SettingsFile) -> None:
+def _refuse_contradicting_variables(
+    environ: Mapping[str, str], flags: Mapping[str, Any], written: _SettingsFile
+) -> None:
     """A variable left over from elsewhere must not bring the key of one environment to the API or state of another."""
     for row in _ROWS if written.environment else ():
         said = written.environment.settings.get(row.name) if written.environment else None
@@ -332,7 +334,7 @@ def _load_file(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) 
     common, environments, reports = _read_toml(cwd / SETTINGS_FILE)
     wanted = flags.get("env")
     if wanted is None:
-        wanted = variable_text(ENVIRONMENT_VARIABLE, environ)
+        wanted = read_nonempty_variable(ENVIRONMENT_VARIABLE, environ)
     texts = {key: str(value) for key, value in common.items()}
     chosen = choose_environment(SETTINGS_FILE, environments, wanted)
     return _SettingsFile(texts, chosen, parse_reports(SETTINGS_FILE, reports, environ))
@@ -351,10 +353,10 @@ def _read_toml(path: Path) -> tuple[Mapping[str, object], Mapping[str, NamedEnvi
     reports = table.pop(REPORTS_KEY, [])
     common, environments = split_environments(SETTINGS_FILE, table)
     for key, value in common.items():
-        _refuse_strange(SETTINGS_FILE, key, value)
+        _refuse_invalid_entry(SETTINGS_FILE, key, value)
     for name, environment in environments.items():
         for key, value in environment.settings.items():
-            _refuse_strange(f"{SETTINGS_FILE}: [environments.{name}]", key, value)
+            _refuse_invalid_entry(f"{SETTINGS_FILE}: [environments.{name}]", key, value)
     return common, environments, reports
 
 
@@ -376,13 +378,13 @@ def known_api_keys(environ: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
     return (*filter(None, keys), *filter(None, (environ.get("CODAT_API_KEY", "").strip(),)))
 
 
-def _refuse_renamed(environ: Mapping[str, str]) -> None:
+def _refuse_renamed_variables(environ: Mapping[str, str]) -> None:
     for name in _RENAMED:
         if name in environ:
             raise InvalidSettings(f"{name} is called {_RENAMED[name]} now: set that, and unset {name}")
 
 
-def _refuse_strange(address: str, key: str, value: object) -> None:
+def _refuse_invalid_entry(address: str, key: str, value: object) -> None:
     known = [row.name for row in _ROWS if row.name != "allow_http"]
     if key in _RENAMED:
         raise InvalidSettings(f"{address}: {key}: is called {_RENAMED[key]} now")

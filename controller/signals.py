@@ -43,9 +43,9 @@ def signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
-def exit_code_of(by: SystemExit) -> int:
+def exit_code_of(system_exit: SystemExit) -> int:
     """The exit code of a command that ended itself, or that a signal has unwound."""
-    return by.code if isinstance(by.code, int) else 1
+    return system_exit.code if isinstance(system_exit.code, int) else 1
 
 
 def say_stopped() -> None:
@@ -53,7 +53,7 @@ def say_stopped() -> None:
         os.write(2, _STOPPED)
 
 
-def exit_process(code: int) -> NoReturn:
+def exit_without_cleanup(code: int) -> NoReturn:
     """The end of the process. Python's own end would take the handlers away first, and wait for every thread."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):

@@ -34,16 +34,16 @@ _UNSAFE_IN_JSON = re.compile(
 def escape_control(text: str) -> str:
     """The text on one line, what cannot be printed spelt out (`\\n`, `\\x1b`, `\\u202e`), and no command to a CI."""
     if text.isprintable():
-        return _COMMANDS.sub(_spelt_colon, text) if ":" in text or "#" in text else text
-    shown = "".join(each if each.isprintable() else _spelt(each) for each in text)
-    return _COMMANDS.sub(_spelt_colon, shown)
+        return _COMMANDS.sub(_escape_ci_command, text) if ":" in text or "#" in text else text
+    shown = "".join(each if each.isprintable() else _escape_character(each) for each in text)
+    return _COMMANDS.sub(_escape_ci_command, shown)
 
 
-def _spelt(character: str) -> str:
+def _escape_character(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def _spelt_colon(found: re.Match[str]) -> str:
+def _escape_ci_command(found: re.Match[str]) -> str:
     return f"{found[1]}\\x3a" if found[1] is not None else "\\x23"
 
 
@@ -58,10 +58,10 @@ def is_web_address(text: str | None) -> bool:
 
 def mask_passwords(text: str) -> str:
     """The text with the passwords of all URLs in it masked."""
-    return _PASSWORDS.sub(_masked, text)
+    return _PASSWORDS.sub(_mask_match, text)
 
 
-def _masked(found: re.Match[str]) -> str:
+def _mask_match(found: re.Match[str]) -> str:
     of_state, of_other, before_token, parameter = found.groups()
     user = of_state or of_other
     return f"{user}:***" if user else f"{before_token or parameter}***"

@@ -22,7 +22,7 @@ from state.controllers import ControllerRow
 from state.database import LockKind, open_database, postgresql_url
 from state.declarations import DeclaredRow
 from state.errors import StateProblem
-from state.export import check_export
+from state.export import parse_export
 from state.findings import FindingEnding, FindingRow, OccurrenceRow
 from state.hooks import HookRow
 from state.inbox import DeliveryReceipt, ReceivedDelivery
@@ -34,7 +34,7 @@ from state.manual_syncs import ManualSyncRow
 from state.merchant_records import MerchantRecord
 from state.process import LockRow, ProcessIdentity
 from state.process_claims import DEFAULT_LEASE_S
-from state.proven_deliveries import AUTHORIZATION_KEY_ID, DeliveryProof, ProvenDeliveryRow, last_deliveries
+from state.proven_deliveries import AUTHORIZATION_KEY_ID, DeliveryProof, ProvenDeliveryRow, last_proven_times
 from state.quarantine import Quarantine
 from state.report_deliveries import DeliveryKey, ReportDeliveryRow
 from state.revisions import Revision, RevisionRow, RevisionStatus
@@ -91,9 +91,9 @@ __all__ = [
     "Store",
     "UploadLease",
     "UploadRow",
-    "check_export",
-    "last_deliveries",
+    "last_proven_times",
     "open_state",
+    "parse_export",
     "postgresql_url",
 ]
 

@@ -34,19 +34,19 @@ class AsyncEngine:
     def url(self) -> URL:
         return self.sync_engine.url
 
-    async def open(self) -> AsyncConnection:
+    async def open_connection(self) -> AsyncConnection:
         """A connection that its caller closes."""
         return AsyncConnection(await greenlet_spawn(self.sync_engine.connect))
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
         """A connection, closed with the block; what was not committed is undone."""
-        connection = await self.open()
+        connection = await self.open_connection()
         try:
             yield connection
         finally:
             # A connection that is half closed would stay out of the pool, or come into one that is gone by then.
-            await _to_its_end(connection.close())
+            await _await_eagerly_despite_cancellation(connection.close())
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -77,13 +77,13 @@ class KeepingEngine(AsyncEngine):
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
         async with self._turns:
-            connection = self._at_hand.pop() if self._at_hand else await self.open()
+            connection = self._at_hand.pop() if self._at_hand else await self.open_connection()
             try:
                 yield connection
                 # Ends what only read. What wrote is committed by now, and there is nothing to undo.
                 await connection.rollback()
             except BaseException:
-                await _to_its_end(connection.close())
+                await _await_eagerly_despite_cancellation(connection.close())
                 raise
             self._at_hand.append(connection)
 
@@ -139,16 +139,16 @@ class AsyncConnection:
         await greenlet_spawn(self._connection.close)
 
 
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+async def _await_eagerly_despite_cancellation(work: Coroutine[Any, Any, None]) -> None:
     """Awaits that, also where the caller is cancelled meanwhile, who learns of it once it is done."""
     try:
         awaited = work.send(None)
     except StopIteration:  # it had to wait for nothing, as mostly: a task would have cost more than the work
         return
-    await outlast(_continued(work, awaited))
+    await await_despite_cancellation(_resume_coroutine(work, awaited))
 
 
-async def outlast(work: Coroutine[Any, Any, T], longest_s: float | None = None) -> T:
+async def await_despite_cancellation(work: Coroutine[Any, Any, T], longest_s: float | None = None) -> T:
     """What comes of that work, which goes on to its end also where the caller is cancelled meanwhile, who learns of it
     then. `longest_s`: so many seconds at most after that; None = however long it takes."""
     task, cancelled = asyncio.create_task(work), None
@@ -164,7 +164,7 @@ async def outlast(work: Coroutine[Any, Any, T], longest_s: float | None = None) 
     return task.result()
 
 
-async def _continued(work: Coroutine[Any, Any, None], awaited: Any) -> None:
+async def _resume_coroutine(work: Coroutine[Any, Any, None], awaited: Any) -> None:
     """A coroutine that has begun, from the future on that it waits for."""
     await _Rest(work, awaited)
 

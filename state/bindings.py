@@ -76,7 +76,7 @@ class Bindings:
     async def load_owner(self, company_id: str) -> str | None:
         """The merchant that has this company; None where nobody has, or whoever had was taken down."""
         async with self._database.reading() as transaction:
-            return await _owner(transaction, merchants.c.company_id == company_id)
+            return await _load_active_owner(transaction, merchants.c.company_id == company_id)
 
     async def load(self) -> tuple[Binding, ...]:
         """All bindings, tombstones too, by merchant name."""
@@ -93,7 +93,7 @@ async def upsert_binding(transaction: AsyncConnection, merchant: str, **columns:
     company_id = columns.get("company_id")
     if company_id:
         others = (merchants.c.company_id == company_id) & (merchants.c.merchant != merchant)
-        other = await _owner(transaction, others)
+        other = await _load_active_owner(transaction, others)
         if other is not None:
             raise CompanyTaken(merchant, company_id, other)
         # One company is one merchant's: a merchant that was taken down gives it up before another gets it.
@@ -101,14 +101,14 @@ async def upsert_binding(transaction: AsyncConnection, merchant: str, **columns:
     await upsert(transaction, merchants, [{"merchant": merchant, **columns}])
 
 
-async def _owner(transaction: AsyncConnection, rows: ColumnElement[bool]) -> str | None:
+async def _load_active_owner(transaction: AsyncConnection, rows: ColumnElement[bool]) -> str | None:
     """The merchant of one of these rows that was not taken down."""
     query = select(merchants.c.merchant).where(rows, merchants.c.retired_at.is_(None)).limit(1)
     name: str | None = await transaction.scalar(query)
     return name
 
 
-async def clear_settled_contests(transaction: AsyncConnection) -> None:
+async def clear_contested_of_sole_owners(transaction: AsyncConnection) -> None:
     """Clear `contested` where a merchant is the only one left with its company."""
     shared = select(merchants.c.company_id).where(merchants.c.company_id.is_not(None))
     shared = shared.group_by(merchants.c.company_id).having(func.count() > 1)

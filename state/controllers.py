@@ -37,7 +37,7 @@ class ControllerRow:
     report_only: bool
     failure: str | None
 
-    def lives(self, now: datetime) -> bool:
+    def is_alive(self, now: datetime) -> bool:
         """Whether it gave a sign of life lately, and is not known to have ended since: here that can be seen."""
         if abs(now - self.alive_at) > ALIVE_WITHIN:
             return False
@@ -50,7 +50,7 @@ class Controllers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record_alive(
+    async def record_alive_and_prune(
         self, process: ProcessIdentity, at: datetime, *, revision: str, report_only: bool, failure: str | None
     ) -> None:
         """A sign of life of this process; those that died long ago are forgotten."""
@@ -79,4 +79,4 @@ class Controllers:
 
     async def load_alive(self, now: datetime) -> list[ControllerRow]:
         """Those that live, the newest sign of life first."""
-        return [each for each in await self.load() if each.lives(now)]
+        return [each for each in await self.load() if each.is_alive(now)]

@@ -110,48 +110,48 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write: durable when the block ends, undone when the block raises. Raises StateBusy."""
-        with _foreign_errors_stop_here(self._writer.url):
+        with _translate_database_errors(self._writer.url):
             async with self._turn, AsyncExitStack() as stack:
                 yield await self._begin_writing(stack)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that sees one moment of the database."""
-        with _foreign_errors_stop_here(self._reader.url):
+        with _translate_database_errors(self._reader.url):
             async with self._reader.connect() as connection:
                 yield connection
 
-    async def lock_row(self, kind: LockKind) -> LockRow | None:
+    async def load_lock_holder(self, kind: LockKind) -> LockRow | None:
         """Who holds that lock on the state, dead or alive."""
         async with self.reading() as connection:
-            return await lock_row(connection, kind)
+            return await read_lock_holder(connection, kind)
 
-    async def keeps_sessions(self) -> bool:
+    async def has_session_per_connection(self) -> bool:
         """Whether what a connection holds from one statement to the next is its own: locks, and what it listens to."""
         return True
 
-    async def holder_silent_for(self, kind: LockKind) -> float | None:
+    async def holder_silence_s(self, kind: LockKind) -> float | None:
         """Seconds since the last sign of life of whoever has that claim; None where nobody who lives has it."""
-        with _foreign_errors_stop_here(self._reader.url):
-            return await self.claims[kind].silent_for()
+        with _translate_database_errors(self._reader.url):
+            return await self.claims[kind].holder_silence_s()
 
-    async def rollout_silent_for(self) -> float | None:
+    async def rollout_holder_silence_s(self) -> float | None:
         """The same of whoever carries a rollout out."""
-        with _foreign_errors_stop_here(self._reader.url):
-            return await self.rollout_claim.silent_for()
+        with _translate_database_errors(self._reader.url):
+            return await self.rollout_claim.holder_silence_s()
 
     async def is_in_use(self) -> bool:
         """Whether a living process, of this version or an earlier one, has any claim on it."""
-        with _foreign_errors_stop_here(self._reader.url):
+        with _translate_database_errors(self._reader.url):
             claims = (*self.claims.values(), self.rollout_claim, self.earlier_claim)
-            return any([await claim.silent_for() is not None for claim in claims])
+            return any([await claim.holder_silence_s() is not None for claim in claims])
 
     async def size(self) -> int:
         """Bytes on disk, those included that were freed and will be used again."""
         async with self.reading() as connection:
             return int(await connection.scalar(self._SIZE) or 0)
 
-    async def check(self) -> None:
+    async def require_reachable_and_current(self) -> None:
         """Raises StateUnreachable, and StateUnusable where its version is another one by now."""
         async with self.reading() as connection:
             await require_current_schema(connection)
@@ -174,7 +174,7 @@ class Database:
         while True:
             try:
                 # No pause between two attempts: each has waited in the database itself, for WRITER_ATTEMPT_MS.
-                return await stack.enter_async_context(self._begin_once())
+                return await stack.enter_async_context(self._begin_writing_once())
             except DBAPIError as error:
                 if not _is_busy(error):
                     raise
@@ -196,13 +196,13 @@ class Database:
         may hold a lock itself."""
         with suppress(StateUnusable):
             for kind in LockKind:
-                row = await self.lock_row(kind)
+                row = await self.load_lock_holder(kind)
                 if row and (row.owner.pid, row.owner.host) != (os.getpid(), socket.gethostname()):
                     return row
         return None
 
     @asynccontextmanager
-    async def _begin_once(self) -> AsyncIterator[AsyncConnection]:
+    async def _begin_writing_once(self) -> AsyncIterator[AsyncConnection]:
         async with self._writer.begin() as connection:
             yield connection
 
@@ -218,7 +218,7 @@ async def require_current_schema(connection: AsyncConnection) -> None:
         raise StateUnusable("the state is that of another version of merchantctl by now. Run this again.")
 
 
-async def lock_row(connection: AsyncConnection, kind: LockKind) -> LockRow | None:
+async def read_lock_holder(connection: AsyncConnection, kind: LockKind) -> LockRow | None:
     row = (await connection.execute(_LOCK_ROW, {"kind": int(kind)})).one_or_none()
     return LockRow(ProcessIdentity(*row[:4]), row.since) if row else None
 
@@ -238,17 +238,17 @@ async def open_database(
     lease_s       seconds without a sign of life after which its claim lapses, and its open transactions end
     """
     parsed = _parse_url(url)
-    with _writable_or_a_copy(parsed, on_read_only) as at:
+    with _writable_url_or_copy(parsed, on_read_only) as at:
         database = _build_database(at, parsed, lease_s)
         try:
-            await _bring_up_to_date(database)
+            await _upgrade_schema_once_unused(database)
             yield database
         finally:
             await database.close()
 
 
 @contextmanager
-def _writable_or_a_copy(url: URL, on_read_only: Callable[[str], None] | None) -> Iterator[URL]:
+def _writable_url_or_copy(url: URL, on_read_only: Callable[[str], None] | None) -> Iterator[URL]:
     path = url.database if url.get_backend_name() == "sqlite" else None
     why = unwritable_reason(path) if path and path != ":memory:" else None
     if path is None or why is None:
@@ -265,13 +265,13 @@ def _writable_or_a_copy(url: URL, on_read_only: Callable[[str], None] | None) ->
 
 
 @asynccontextmanager
-async def open_existing_database(url: str) -> AsyncIterator[Database | None]:
+async def open_existing_database_as_is(url: str) -> AsyncIterator[Database | None]:
     """The database as it is, to be looked at: not made and not brought up to date. None where there is no file."""
     parsed = _parse_url(url)
-    if not _may_be_there(parsed):
+    if not _may_exist(parsed):
         yield None
         return
-    with _writable_or_a_copy(parsed, lambda sentence: None) as at:
+    with _writable_url_or_copy(parsed, lambda sentence: None) as at:
         database = _build_database(at, parsed, DEFAULT_LEASE_S)
         try:
             yield database
@@ -338,7 +338,7 @@ async def advance_id_sequence(connection: AsyncConnection, table: Table) -> None
         await connection.execute(select(func.setval(sequence, func.max(table.c.id))).having(func.count() > 0))
 
 
-async def _bring_up_to_date(database: Database) -> None:
+async def _upgrade_schema_once_unused(database: Database) -> None:
     """Who finds it up to date waits for no writer."""
     async with database.reading() as connection:
         if await connection.run_sync(migrations.is_current):
@@ -370,7 +370,7 @@ def _parse_url(url: str) -> URL:
         ) from None
 
 
-def _may_be_there(url: URL) -> bool:
+def _may_exist(url: URL) -> bool:
     return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
 
 
@@ -392,7 +392,7 @@ def _build_sqlite(url: URL, original: URL) -> Database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StateUnusable(f"the folder of the state {url.database} cannot be made: {error.strerror}.") from error
-    _keep_private(url.database)
+    _ensure_private_file(url.database)
     pragmas = ("journal_mode=WAL", "synchronous=FULL")
     writer = create_sqlite_engine(url, 1, begin="BEGIN IMMEDIATE", busy_ms=WRITER_ATTEMPT_MS, pragmas=pragmas)
     reader = create_sqlite_engine(url, 2, busy_ms=int(LONGEST_WAIT * 1000), pragmas=pragmas)
@@ -449,7 +449,7 @@ def _file_identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _keep_private(path: str) -> None:
+def _ensure_private_file(path: str) -> None:
     """For its owner's eyes alone, as saved plans and exports are: it names every merchant, company and account.
 
     One that is there is not opened: closing it would end the locks of a SQLite in this process that has it open.
@@ -500,14 +500,14 @@ class _PostgresDatabase(Database):
         super().__init__(writer, reader, claims, rollouts, PostgresClaim(writer, lease_s, "lock"))
         self._lease_s = lease_s
 
-    async def keeps_sessions(self) -> bool:
-        with _foreign_errors_stop_here(self._reader.url):
+    async def has_session_per_connection(self) -> bool:
+        with _translate_database_errors(self._reader.url):
             async with self._reader.connect() as first, self._reader.connect() as second:
                 return await have_own_sessions(first, second)
 
     @asynccontextmanager
-    async def _begin_once(self) -> AsyncIterator[AsyncConnection]:
-        async with super()._begin_once() as connection:
+    async def _begin_writing_once(self) -> AsyncIterator[AsyncConnection]:
+        async with super()._begin_writing_once() as connection:
             await connection.execute(_OUR_TURN, {"lease": f"{self._lease_s * 1000:.0f}"})
             yield connection
 
@@ -540,7 +540,7 @@ def without_password(url: URL) -> str:
 
 
 @contextmanager
-def _foreign_errors_stop_here(url: URL) -> Iterator[None]:
+def _translate_database_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
@@ -549,7 +549,7 @@ def _foreign_errors_stop_here(url: URL) -> Iterator[None]:
             raise UnfitValue(f"a value does not fit the state: {first_line_said(cause or error)}.") from error
         if cause is not None and not isinstance(error, DBAPIError):
             raise cause from None  # a value that fits no column: the caller's fault, not the database's
-        fact = _with_system_error(first_line_said(cause or error))
+        fact = _add_system_error_if_any(first_line_said(cause or error))
         place = without_password(url)
         kind = StateUnreachable if _is_unreachable(error) else StateUnusable
         raise kind(f"the state {place} cannot be used: {fact}. {_next_step(fact)}") from error
@@ -569,7 +569,7 @@ _UNREACHABLE_CODES = ("08", "53300", "57P01", "57P02", "57P03")
 """Of PostgreSQL: the connection broke, there are too many, the server ends or begins."""
 
 
-def _with_system_error(fact: str) -> str:
+def _add_system_error_if_any(fact: str) -> str:
     """What the database said; SQLite does not say that no file at all can be opened any more."""
     if "unable to open" in fact:
         try:

@@ -61,7 +61,7 @@ class Declarations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load_to_compare(self, digest: str) -> DeclaredFleet:
+    async def load_all_or_departed_if_same(self, digest: str) -> DeclaredFleet:
         """All rows, or those that matter to a load that is the recorded one."""
         wents = select(declarations.c.went).where(declarations.c.went.is_not(None))
         matters = declarations.c.went.is_not(None) | declarations.c.came.in_(wents)
@@ -71,14 +71,14 @@ class Declarations:
             rows = [DeclaredRow(*row) for row in await transaction.execute(query)]
         return DeclaredFleet(recorded, {row.merchant: row for row in rows})
 
-    async def save(
-        self, rows: Collection[DeclaredRow], deleted: Collection[str], digest: str, *, instead_of: str
+    async def save_if_digest_is(
+        self, rows: Collection[DeclaredRow], deleted: Collection[str], digest: str, *, expected_digest: str
     ) -> bool:
-        """Replaces these rows and deletes those, unless another load than `instead_of` has been recorded meanwhile;
+        """Replaces these rows and deletes those, unless another load than `expected_digest` was recorded meanwhile;
         whether it did."""
         async with self._database.writing() as transaction:
             recorded = await transaction.scalar(select(declared_fleet.c.digest)) or ""
-            if recorded != instead_of:
+            if recorded != expected_digest:
                 return False
             await upsert(transaction, declarations, [asdict(row) for row in rows])
             names = sorted(deleted)

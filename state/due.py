@@ -66,19 +66,19 @@ class Due:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def ask(self, asks: Mapping[str, Ask], *, at_once: bool = False) -> None:
+    async def schedule_looks(self, asks: Mapping[str, Ask], *, at_once: bool = False) -> None:
         """Put these down. Whoever waits already keeps the earlier time and the more urgent lane.
 
         at_once  in one transaction: nobody sees some of them without the others
         """
         for some in [tuple(asks.items())] if at_once else _batches(tuple(asks.items())):
             async with self._database.writing() as transaction:
-                await ask_within(transaction, dict(some))
+                await schedule_looks_in_transaction(transaction, dict(some))
 
     async def finish(self, work: Mapping[str, int], taker: Taker, asks: Mapping[str, Ask]) -> None:
         """Those whom this taker has in these lanes were looked at, and that is what came of it. Durable together."""
         async with self._database.writing() as transaction:
-            await ask_within(transaction, asks)
+            await schedule_looks_in_transaction(transaction, asks)
             for lane in sorted(set(work.values())):
                 for some in _batches(sorted(key for key in work if work[key] == lane)):
                     is_ours = due.c.key.in_(some) & (due.c.taken_by == taker.id) & (due.c.taken_lane == lane)
@@ -105,7 +105,7 @@ class Due:
                 await transaction.execute(update(due).where(due.c.key.in_(some)).values(values))
             return taken
 
-    async def check_clock_and_load_due(self, taker: Taker, limit: int = MAX_DUE_PER_TICK) -> dict[str, int]:
+    async def repair_waits_and_load_due(self, taker: Taker, limit: int = MAX_DUE_PER_TICK) -> dict[str, int]:
         """Those whom this taker may claim, the most urgent first: the lane of each. Where the clock was put back, what
         waits begins to wait anew, and waits no longer than before."""
         async with self._database.reading() as connection:
@@ -113,7 +113,7 @@ class Due:
             rows = (await connection.execute(_select_due(now, taker).limit(limit))).all()
             is_ahead = await connection.scalar(select(due.c.key).where(_is_ahead_of_clock(now)).limit(1))
         if is_ahead is not None:
-            await self._restart_waits()
+            await self._restart_waits_ahead_of_clock()
         return {row.key: row.lane for row in rows}
 
     async def count_waiting(self) -> int:
@@ -149,19 +149,19 @@ class Due:
         async with self._database.reading() as connection:
             return frozenset((await connection.execute(select(due.c.key).where(due.c.taken_by == taker.id))).scalars())
 
-    async def give_back(self, keys: Collection[str], taker: Taker) -> None:
+    async def put_back(self, keys: Collection[str], taker: Taker) -> None:
         """Those of them whom this taker has are due at once."""
         async with self._database.writing() as transaction:
             now = await current_time(transaction)
             for some in _batches(sorted(keys)):
                 await _make_due_at_once(transaction, (due.c.taken_by == taker.id) & due.c.key.in_(some), now)
 
-    async def leave(self, taker: Taker) -> None:
+    async def end_taker(self, taker: Taker) -> None:
         """This taker ends: whoever it has not looked at is due at once."""
         async with self._database.writing() as transaction:
             await _end_takers(transaction, [taker.id], await current_time(transaction))
 
-    async def _restart_waits(self) -> None:
+    async def _restart_waits_ahead_of_clock(self) -> None:
         async with self._database.writing() as transaction:
             now = await current_time(transaction)
             query = select(due.c.key, due.c.due_at, due.c.asked_at).where(_is_ahead_of_clock(now))
@@ -172,7 +172,7 @@ class Due:
                 await transaction.execute(statement, rows)
 
 
-async def ask_within(transaction: AsyncConnection, asks: Mapping[str, Ask]) -> None:
+async def schedule_looks_in_transaction(transaction: AsyncConnection, asks: Mapping[str, Ask]) -> None:
     """As `Due.ask`, within the caller's transaction."""
     if not asks:
         return

@@ -32,7 +32,7 @@ async def export_all(database: Database) -> dict[str, Any]:
 
 async def import_all(database: Database, document: Mapping[str, Any]) -> None:
     """Fill an empty state from an export: all of it, or nothing. Raises UnusableExport, with the place in the file."""
-    tables = check_export(document)
+    tables = parse_export(document)
     async with database.writing() as transaction:
         await _require_empty(transaction)
         for table in EXPORTED_TABLES:
@@ -40,7 +40,7 @@ async def import_all(database: Database, document: Mapping[str, Any]) -> None:
         await _reserve_upload_ids(transaction)
 
 
-def check_export(document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def parse_export(document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """The rows of an export by table, as an import would write them. Raises UnusableExport, with the place in it."""
     tables = document.get("tables")
     if document.get("kind") != "State" or not isinstance(tables, Mapping):

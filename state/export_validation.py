@@ -137,19 +137,23 @@ def _read_value(column: Column[Any], value: Any, place: str) -> Any:
     if isinstance(kind, UtcTime):
         return _read_instant(value, place)
     if isinstance(kind, Boolean):
-        return value if isinstance(value, bool) else _refuse(place, f"{_display(value)} is neither true nor false")
+        return (
+            value
+            if isinstance(value, bool)
+            else _refuse(place, f"{_format_for_message(value)} is neither true nor false")
+        )
     if isinstance(kind, Integer):
         if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_INTEGER:
-            _refuse(place, f"{_display(value)} is no whole number up to {MAX_INTEGER:,}")
+            _refuse(place, f"{_format_for_message(value)} is no whole number up to {MAX_INTEGER:,}")
         return value
     return _read_text(value, place)
 
 
 def _read_text(value: Any, place: str) -> str:
     if not isinstance(value, str):
-        _refuse(place, f"{_display(value)} is no text")
+        _refuse(place, f"{_format_for_message(value)} is no text")
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        _refuse(place, f"{_display(value)} holds a character that cannot be stored")
+        _refuse(place, f"{_format_for_message(value)} holds a character that cannot be stored")
     return value
 
 
@@ -157,10 +161,10 @@ def _read_instant(value: Any, place: str) -> datetime:
     try:
         at = datetime.fromisoformat(value)
         if at.tzinfo is None:
-            _refuse(place, f"{_display(value)} has no time zone; write it like 2026-11-20T12:00:00+00:00")
+            _refuse(place, f"{_format_for_message(value)} has no time zone; write it like 2026-11-20T12:00:00+00:00")
         return at.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        _refuse(place, f"{_display(value)} is no instant like 2026-11-20T12:00:00+00:00")
+        _refuse(place, f"{_format_for_message(value)} is no instant like 2026-11-20T12:00:00+00:00")
 
 
 def _check_json(value: Any, place: str) -> None:
@@ -188,7 +192,7 @@ def _refuse_duplicates(table: Table, rows: Iterable[ExportRow], columns: Sequenc
         key = tuple(row.get(column) for column in columns)
         first = first_by_key.setdefault(key, number)
         if first != number and None not in key:
-            key_text = ", ".join(map(_display, key))
+            key_text = ", ".join(map(_format_for_message, key))
             _refuse(
                 f"tables.{table.name}[{number}].{columns[-1]}", f"{key_text} is in tables.{table.name}[{first}] already"
             )
@@ -203,12 +207,13 @@ def _refuse_shared_ids(rows: Iterable[ExportRow], column: str) -> None:
             continue
         if remote_id in first_by_id:
             first, merchant = first_by_id[remote_id]
-            fact = f"{_display(remote_id)} is bound to the merchant {merchant!r} already (tables.merchants[{first}])"
+            there = f"the merchant {merchant!r} already (tables.merchants[{first}])"
+            fact = f"{_format_for_message(remote_id)} is bound to {there}"
             _refuse(f"tables.merchants[{number}].{column}", f"{fact}: keep one of them")
         first_by_id[remote_id] = number, row["merchant"]
 
 
-def _display(value: Any) -> str:
+def _format_for_message(value: Any) -> str:
     """A value for a message: at most 60 characters, ASCII only, so harmless in a terminal."""
     text = ascii(value) if not isinstance(value, int) or abs(value) <= 10**18 else "a number of very many digits"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -97,11 +97,11 @@ class OccurrenceRow:
     def key(self) -> FindingKey:
         return (self.merchant, self.code, self.field)
 
-    def has_moved(self, seen: FindingRow) -> bool:
+    def value_differs_from(self, seen: FindingRow) -> bool:
         """Whether the finding, seen again, has another value than when it was seen last."""
         moves = self.moves if isinstance(self.moves, list) else []
         last = moves[-1] if moves and isinstance(moves[-1], dict) else {"live": self.live, "wanted": self.wanted}
-        return not (_is_same(last.get("live"), seen.live) and _is_same(last.get("wanted"), seen.wanted))
+        return not (_is_same_value(last.get("live"), seen.live) and _is_same_value(last.get("wanted"), seen.wanted))
 
 
 class Findings:
@@ -143,7 +143,7 @@ class Findings:
                 # value what the manifest asked for. The occurrence stays the same, its story is corrected.
                 if key in continuing and continuing[key].direction != row.direction:
                     await _correct_occurrence(transaction, continuing[key], row, at, run)
-                elif key in continuing and (moves := _moves_with(continuing[key], row, at, run)):
+                elif key in continuing and (moves := _extend_moves_if_changed(continuing[key], row, at, run)):
                     await transaction.execute(_UPDATE_BY_ID.values(moves=moves), {"row_id": continuing[key].id})
             new_rows = [_new_columns(row, at, run) for key, row in seen_by_key.items() if key not in continuing]
             if new_rows:
@@ -200,7 +200,7 @@ class Findings:
                 transaction, _select_occurrences(merchants, is_recent, tuple_(*columns).in_(recurring_keys))
             )
 
-    async def load_merchants_with(self, code: str) -> tuple[str, ...]:
+    async def load_merchants_with_open_finding(self, code: str) -> tuple[str, ...]:
         """The merchants with an open finding of that code."""
         async with self._database.reading() as transaction:
             rows = await transaction.execute(select(occurrences.c.merchant).where(_IS_OPEN, occurrences.c.code == code))
@@ -241,16 +241,16 @@ def _new_columns(row: FindingRow, at: datetime, run: int | None) -> Mapping[str,
     }
 
 
-def _moves_with(open_row: OccurrenceRow, row: FindingRow, at: datetime, run: int | None) -> list[Any]:
+def _extend_moves_if_changed(open_row: OccurrenceRow, row: FindingRow, at: datetime, run: int | None) -> list[Any]:
     """The moves of an open finding, this one among them; empty where the finding still has the value that it had."""
-    if not open_row.has_moved(row):
+    if not open_row.value_differs_from(row):
         return []
     moves = open_row.moves if isinstance(open_row.moves, list) else []
     move = {"at": at.astimezone(UTC).isoformat(), "run": run, "live": row.live, "wanted": row.wanted}
     return [*moves, move][-MAX_MOVES_KEPT:]
 
 
-def _is_same(stored: Any, seen: Any) -> bool:
+def _is_same_value(stored: Any, seen: Any) -> bool:
     """Of a record of the books by its id: how it is called may be known at one look and not at another."""
     stored, seen = (each.get("id") or each if isinstance(each, dict) else each for each in (stored, seen))
     return bool(stored == seen)
@@ -264,7 +264,7 @@ async def _correct_occurrence(
     if not open_row.moves:
         values |= {"live": row.live, "wanted": row.wanted}
     # Set anew, the first value would stand before those that it had since, and the newest be told once more.
-    elif moves := _moves_with(open_row, row, at, run):
+    elif moves := _extend_moves_if_changed(open_row, row, at, run):
         values["moves"] = moves
     await transaction.execute(update(occurrences).where(occurrences.c.id == open_row.id).values(values))
     if row.is_news:

@@ -73,18 +73,20 @@ class Hooks:
             raise
         return number
 
-    async def bind(self, number: int, remote_id: str, at: datetime) -> None:
+    async def bind_and_replace_others(self, number: int, remote_id: str, at: datetime) -> None:
         """It is there, under this id, and takes the place of any other of its kind and name."""
         async with self._database.writing() as transaction:
             await transaction.execute(update(hooks).where(hooks.c.id == number).values(remote_id=remote_id))
-            await _replace_others(transaction, number, at)
+            await _mark_others_replaced(transaction, number, at)
 
-    async def adopt(self, kind: str, name: str, declared: Mapping[str, Any], remote_id: str, at: datetime) -> None:
+    async def adopt_and_replace_others(
+        self, kind: str, name: str, declared: Mapping[str, Any], remote_id: str, at: datetime
+    ) -> None:
         """One that was found as it is declared."""
         row = {"kind": kind, "name": name, "declared": declared, "known_ids": [], "begun_at": at}
         async with self._database.writing() as transaction:
             inserted = insert(hooks).values({**row, "remote_id": remote_id}).returning(hooks.c.id)
-            await _replace_others(transaction, (await transaction.execute(inserted)).scalar_one(), at)
+            await _mark_others_replaced(transaction, (await transaction.execute(inserted)).scalar_one(), at)
 
     async def save_declared(self, number: int, declared: Mapping[str, Any]) -> None:
         """What is remembered of how it is declared, where that says more by now."""
@@ -97,7 +99,7 @@ class Hooks:
             await transaction.execute(update(hooks).where(hooks.c.id == number).values(gone_at=at))
 
 
-async def _replace_others(transaction: AsyncConnection, number: int, at: datetime) -> None:
+async def _mark_others_replaced(transaction: AsyncConnection, number: int, at: datetime) -> None:
     own = select(hooks.c.kind, hooks.c.name).where(hooks.c.id == number).subquery()
     others = (
         (hooks.c.kind == select(own.c.kind).scalar_subquery())

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, delete, select, true, update
 
 from state.database import Database, insert_new
-from state.due import Ask, ask_within
+from state.due import Ask, schedule_looks_in_transaction
 from state.merchant_records import MAX_NAMES_IN_QUERY
 from state.proven_deliveries import DeliveryProof, record_proof
 from state.tables import inbox, merchants
@@ -58,7 +58,7 @@ class Inbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def receive(self, delivery: ReceivedDelivery) -> DeliveryReceipt:
+    async def save_and_schedule_looks(self, delivery: ReceivedDelivery) -> DeliveryReceipt:
         """Save a delivery, and ask for a look at its merchants, durably before it returns. One that is about no bound
         merchant is closed at once."""
         async with self._database.writing() as transaction:
@@ -80,7 +80,7 @@ class Inbox:
                 select(inbox.c.id).where(inbox.c.id == delivery.id, _IS_UNHANDLED)
             )
             merchants_due = bound if is_open else ()
-            await ask_within(transaction, dict.fromkeys(merchants_due, Ask()))
+            await schedule_looks_in_transaction(transaction, dict.fromkeys(merchants_due, Ask()))
             return DeliveryReceipt(is_first, merchants_due, is_new_proof)
 
     async def load_waiting_merchants(self) -> tuple[str, ...]:
@@ -91,12 +91,12 @@ class Inbox:
             return tuple(rows.scalars())
 
     async def close_deliveries(
-        self, names: Collection[str] | None, *, but: Collection[str] = (), received_until: datetime, at: datetime
+        self, names: Collection[str] | None, *, excluding: Collection[str] = (), received_until: datetime, at: datetime
     ) -> None:
         """Close the deliveries about these merchants (None: all) that came before a pass over them began.
 
         names           the merchants of the pass; None = all, and then deliveries closed long ago are deleted too
-        but             merchants that it was not about after all: theirs stay open
+        excluding       merchants that it was not about after all: theirs stay open
         received_until  when the pass began: what came later is still to be looked at
         """
         if names is not None:
@@ -107,7 +107,7 @@ class Inbox:
         async with self._database.writing() as transaction:
             for is_about in (true(),) if names is None else _batched_conditions(sorted(names)):
                 open_until = _IS_UNHANDLED & (inbox.c.received_at <= received_until)
-                for is_about_others in _batched_conditions(sorted(but)):
+                for is_about_others in _batched_conditions(sorted(excluding)):
                     open_until &= ~is_about_others
                 await transaction.execute(update(inbox).where(open_until, is_about).values(handled_at=at))
             if names is None:

@@ -12,10 +12,10 @@ from sqlalchemy import make_url
 
 from state import migrations
 from state.account import AccountBinding, RemoteAccount
-from state.database import LockKind, open_existing_database, without_password
+from state.database import LockKind, open_existing_database_as_is, without_password
 from state.process import LockRow
-from state.proven_deliveries import ProvenDeliveries, last_deliveries
-from state.retention import TableSize, table_sizes
+from state.proven_deliveries import ProvenDeliveries, last_proven_times
+from state.retention import TableSize, load_table_sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,18 @@ class StateInspection:
 
 async def inspect_state(url: str) -> StateInspection:
     """Raises StateUnusable where it cannot be reached, or the database is not one of merchantctl's."""
-    async with open_existing_database(url) as database:
+    async with open_existing_database_as_is(url) as database:
         place, writable = without_password(make_url(url)), _is_writable(url)
         if database is None:
             return StateInspection(place, None, migrations.HEAD, writable)
         async with database.reading() as connection:
             step = await connection.run_sync(migrations.schema_step_of)
         size = await database.size()
-        keeps_sessions = await database.keeps_sessions()
+        keeps_sessions = await database.has_session_per_connection()
         # The tables of an earlier version may lack columns that the queries of this one name.
         if step != migrations.HEAD:
             return StateInspection(place, step, migrations.HEAD, writable, keeps_sessions, bytes=size)
-        rows = {kind: row for kind in LockKind if (row := await database.lock_row(kind))}
+        rows = {kind: row for kind in LockKind if (row := await database.load_lock_holder(kind))}
         return StateInspection(
             place,
             step,
@@ -68,10 +68,10 @@ async def inspect_state(url: str) -> StateInspection:
             writable,
             keeps_sessions,
             account=await AccountBinding(database).load(),
-            locks={kind: (row, await database.holder_silent_for(kind)) for kind, row in rows.items()},
+            locks={kind: (row, await database.holder_silence_s(kind)) for kind, row in rows.items()},
             bytes=size,
-            sizes=await table_sizes(database),
-            deliveries=tuple(last_deliveries(await ProvenDeliveries(database).load())),
+            sizes=await load_table_sizes(database),
+            deliveries=tuple(last_proven_times(await ProvenDeliveries(database).load())),
         )
 
 

@@ -42,7 +42,7 @@ class Intent:
     missed_at: datetime | None = None
 
     @property
-    def deletes(self) -> bool:
+    def is_deletion(self) -> bool:
         """Whether it deletes something, which may be asked for twice."""
         return self.kind.startswith("delete")
 

@@ -45,7 +45,7 @@ class LastLooks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, rows: Iterable[LastLookRow], *, believed_until: datetime | None = None) -> None:
+    async def save_if_newer(self, rows: Iterable[LastLookRow], *, believed_until: datetime | None = None) -> None:
         """Replace the rows of these merchants, unless one says of a later look. What is unchanged is only dated.
 
         believed_until  a row that is dated later comes from a clock that was wrong, and is replaced all the same
@@ -89,13 +89,13 @@ class LastLooks:
             async with self._database.writing() as transaction:
                 await transaction.execute(delete(seen).where(seen.c.merchant.in_(some)))
 
-    async def save_fleet(self, plan: str, seen_at: datetime, *, instead_of: str | None = None) -> None:
+    async def save_fleet(self, plan: str, seen_at: datetime, *, expected_plan: str | None = None) -> None:
         """Replace what the last look at everyone said of the fleet as a whole.
 
-        instead_of  only where it says this still: what `plan` is an edit of
+        expected_plan  only where it says this still: what `plan` is an edit of
         """
         async with self._database.writing() as transaction:
-            if instead_of is not None and await transaction.scalar(select(seen_fleet.c.plan)) != instead_of:
+            if expected_plan is not None and await transaction.scalar(select(seen_fleet.c.plan)) != expected_plan:
                 return
             await upsert(transaction, seen_fleet, [{"id": 1, "seen_at": seen_at, "plan": plan}])
 

@@ -43,7 +43,7 @@ class LastSyncs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, rows: Iterable[LastSyncRow], *, believed_until: datetime | None = None) -> None:
+    async def save_if_newer(self, rows: Iterable[LastSyncRow], *, believed_until: datetime | None = None) -> None:
         """Replace the rows of these merchants, but for what was read later than they.
 
         believed_until  a row that was read later than this comes from a clock that was wrong, and is replaced all the

@@ -26,7 +26,7 @@ from typing import NoReturn
 from sqlalchemy import ColumnElement, delete, select, update
 
 from state.async_engine import AsyncConnection
-from state.database import Database, LockKind, lock_row, require_current_schema, upsert
+from state.database import Database, LockKind, read_lock_holder, require_current_schema, upsert
 from state.errors import LeaseLost, LockEnded, StateLocked, StateUnusable
 from state.process import LockRow, ProcessIdentity, seconds_since_boot
 from state.process_claims import HEARTBEATS_PER_LEASE, Claim
@@ -89,13 +89,13 @@ class StateLock:
         releasing it, None where there was none: a request that it had sent may still be under way.
         """
         now = asyncio.get_running_loop().time
-        started_at, report = now(), on_wait or _log_waits()
+        started_at, report = now(), on_wait or _build_wait_logger()
         while isinstance(result := await self._try_to_acquire(owner), LockRow):
             holder: LockRow = result
             silent: float | None = 0.0
             # A try takes the turn of whoever writes, the holder first of all: only to look is in nobody's way.
             while silent is not None:
-                silent, waited = await self._database.holder_silent_for(self._kind), now() - started_at
+                silent, waited = await self._database.holder_silence_s(self._kind), now() - started_at
                 holder = await self.load_holder() or holder
                 if waited >= timeout_s:
                     raise StateLocked(holder.owner, holder.since, silent or 0.0)
@@ -130,7 +130,7 @@ class StateLock:
         """
         if self._owner is None:
             return
-        holder = await lock_row(transaction, self._kind)
+        holder = await read_lock_holder(transaction, self._kind)
         if holder is None:
             raise LockEnded
         if not holder.owner.is_same_process(self._owner):
@@ -165,7 +165,7 @@ class StateLock:
             self._heartbeats.cancel()
         try:
             async with self._database.writing() as transaction:
-                holder = await lock_row(transaction, self._kind)
+                holder = await read_lock_holder(transaction, self._kind)
                 if holder is not None and holder.owner.is_same_process(owner):
                     await transaction.execute(delete(locks).where(locks.c.id == self._kind))
                 await self._claim.give_back()
@@ -184,11 +184,11 @@ class StateLock:
 
     async def load_holder(self) -> LockRow | None:
         """The recorded holder, dead or alive; None where nobody holds the lock."""
-        return await self._database.lock_row(self._kind)
+        return await self._database.load_lock_holder(self._kind)
 
-    async def holder_silent_for(self) -> float | None:
+    async def holder_silence_s(self) -> float | None:
         """Seconds since the holder's last heartbeat; None where nobody who lives holds the lock."""
-        return await self._database.holder_silent_for(self._kind)
+        return await self._database.holder_silence_s(self._kind)
 
     async def force_release(self, expected_owner: ProcessIdentity | None = None) -> LockRow | None:
         """End the lock of its holder, dead or alive, by hand; returns the holder. `acquire` tells the next one when.
@@ -196,7 +196,7 @@ class StateLock:
         Raises StateLocked where the holder is not the expected owner, if one is given.
         """
         async with self._database.writing() as transaction:
-            holder = await lock_row(transaction, self._kind)
+            holder = await read_lock_holder(transaction, self._kind)
             if holder and expected_owner and not holder.owner.is_same_process(expected_owner):
                 raise StateLocked(holder.owner, holder.since)
             await self._claim.revoke()
@@ -221,7 +221,7 @@ class StateLock:
                 # An upgrade waits for whoever has a lock. Whoever has none, as a controller between two passes, goes on
                 # beside it, and would write rows that the newer version takes for its own.
                 await require_current_schema(transaction)
-                holder, is_ours = await lock_row(transaction, self._kind), await self._claim.take()
+                holder, is_ours = await read_lock_holder(transaction, self._kind), await self._claim.take()
                 if not is_ours:
                     # A holder without a row has taken its claim and could not write its name.
                     return holder or LockRow(_UNNAMED_HOLDER, _now())
@@ -255,7 +255,7 @@ async def prove_all(locks: Collection[StateLock]) -> None:
         await lock.prove()
 
 
-def _log_waits() -> OnLockWait:
+def _build_wait_logger() -> OnLockWait:
     """A callback that logs a wait at once, and then once every WAIT_LOG_INTERVAL_S."""
     next_log_s = 0.0
 

@@ -20,7 +20,7 @@ from state.database import Database, current_time
 from state.errors import LeaseLost, StateProblem
 from state.lock import StateLock
 from state.process import ProcessIdentity, seconds_since_boot
-from state.process_claims import HEARTBEATS_PER_LEASE, is_kept_alive
+from state.process_claims import HEARTBEATS_PER_LEASE, may_be_alive
 from state.tables import manual_syncs
 
 
@@ -76,7 +76,7 @@ class ManualSyncs:
             return int(await transaction.scalar(inserted) or 0)
 
     @asynccontextmanager
-    async def kept_alive(self, number: int) -> AsyncIterator[None]:
+    async def keep_alive(self, number: int) -> AsyncIterator[None]:
         """While this lasts, others see that its process lives."""
         heartbeats = asyncio.create_task(self._send_heartbeats(number))
         try:
@@ -92,15 +92,15 @@ class ManualSyncs:
         while True:
             await asyncio.sleep(self._lease_s / HEARTBEATS_PER_LEASE)
             with suppress(StateProblem):  # `mark_requested` tells whether it is ours still
-                await self._renew(number)
+                await self._update_and_renew_lease(number)
 
     async def mark_requested(self, number: int, at: datetime) -> None:
         """Record, durably before it returns, that its request is about to leave. Raises LeaseLost: then it must not."""
-        renewed_at = await self._renew(number, requested_at=at)
+        renewed_at = await self._update_and_renew_lease(number, requested_at=at)
         if renewed_at is None or seconds_since_boot() - renewed_at > self._lease_s / 3:
             raise LeaseLost
 
-    async def _renew(self, number: int, **values: Any) -> float | None:
+    async def _update_and_renew_lease(self, number: int, **values: Any) -> float | None:
         """When its lease began anew, in seconds since boot; None where somebody else has ended it."""
         is_open = (manual_syncs.c.id == number) & manual_syncs.c.ended_at.is_(None) & manual_syncs.c.closed_at.is_(None)
         async with self._database.writing() as transaction:
@@ -132,7 +132,7 @@ class ManualSyncs:
 
 def _from_row(row: Row[Any], now: datetime, lease_s: float) -> ManualSyncRow:
     owner = ProcessIdentity(row.host, row.pid, row.started, row.command)
-    is_alive = is_kept_alive(row.alive_until, now, lease_s) and not owner.has_surely_ended()
+    is_alive = may_be_alive(row.alive_until, now, lease_s) and not owner.has_surely_ended()
     times = (row.begun_at, row.requested_at, row.ended_at)
     return ManualSyncRow(
         row.id, row.merchant, row.company_id, row.was_enabled, row.previous_sync, *times, owner, is_alive

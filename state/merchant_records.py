@@ -63,20 +63,20 @@ class MerchantRecords:
         self,
         names: Iterable[str] | None = None,
         *,
-        applied_of: Callable[[Collection[str]], Collection[str] | None] | None = None,
+        select_applied: Callable[[Collection[str]], Collection[str] | None] | None = None,
     ) -> dict[str, MerchantRecord]:
         """By merchant (None: all), one consistent snapshot. A merchant without any row has no entry.
 
-        applied_of  told who is bound, answers whose last applied values are read, too (None: of all): they are most of
-                    it. To ask for those of anybody else is an error
+        select_applied  told who is bound, answers whose last applied values are read, too (None: of all): they are
+                        most of it. To ask for those of anybody else is an error
         """
         wanted = None if names is None else frozenset(names)
         async with self._database.reading() as transaction:
-            bindings = await _rows_by_merchant(transaction, _BINDING_COLUMNS, wanted)
-            deletions = await _rows_by_merchant(transaction, _DELETION_COLUMNS, wanted)
-            with_applied = applied_of(bindings.keys()) if applied_of else wanted
-            applied_values = await _rows_by_merchant(transaction, _APPLIED_COLUMNS, with_applied)
-            open_intents = await _open_intents_by_merchant(transaction, wanted)
+            bindings = await _read_rows_by_merchant(transaction, _BINDING_COLUMNS, wanted)
+            deletions = await _read_rows_by_merchant(transaction, _DELETION_COLUMNS, wanted)
+            with_applied = select_applied(bindings.keys()) if select_applied else wanted
+            applied_values = await _read_rows_by_merchant(transaction, _APPLIED_COLUMNS, with_applied)
+            open_intents = await _read_open_intents_by_merchant(transaction, wanted)
         records = {}
         for name in sorted(bindings.keys() | deletions.keys() | open_intents.keys()):
             binding = bindings.get(name, _NO_BINDING)
@@ -113,7 +113,7 @@ _NOT_READ = [""]
 """No JSON: whoever takes it for some ends in an error."""
 
 
-async def _rows_by_merchant(
+async def _read_rows_by_merchant(
     transaction: AsyncConnection, columns: _Columns, wanted: Collection[str] | None
 ) -> dict[str, list[Any]]:
     """By the first column, which is the merchant's name, the values of the others in their order."""
@@ -124,7 +124,7 @@ async def _rows_by_merchant(
     return {name: rest for name, *rest in rows if wanted is None or name in wanted}
 
 
-async def _open_intents_by_merchant(
+async def _read_open_intents_by_merchant(
     transaction: AsyncConnection, wanted: Collection[str] | None
 ) -> dict[str, tuple[Intent, ...]]:
     by_merchant: dict[str, tuple[Intent, ...]] = defaultdict(tuple)

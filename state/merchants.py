@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, exists, select, update
 
 from state.async_engine import AsyncConnection
-from state.bindings import clear_settled_contests
+from state.bindings import clear_contested_of_sole_owners
 from state.database import Database, upsert
 from state.errors import HasOpenWork, MerchantTaken, NameInRollout, UnknownMerchant
 from state.export import as_json
@@ -79,7 +79,7 @@ class Merchants:
                 raise MerchantTaken(new)
             await _refuse_names_in_rollouts(transaction, (old, new), blocking_states)
             origin = await transaction.scalar(select(renames.c.renamed_from).where(renames.c.merchant == old))
-            await _rename_rows(transaction, {new: old}, at)
+            await _rename_rows_and_overwrite(transaction, {new: old}, at)
             # Two merchants are swapped by hand with three renames, by way of a third name. Recording where the rows
             # came from in the first place lets the next apply see that `metadata.renamedFrom` of the manifests is done.
             if (origin or old) != new:
@@ -105,15 +105,15 @@ class Merchants:
             moves = {
                 new: old
                 for new, old in moves.items()
-                if done.get(new) != old or not await _is_occupied(transaction, new)
+                if done.get(new) != old or not await _has_company_or_open_intent(transaction, new)
             }
             given_up = frozenset(moves.values())
             await _refuse_names_in_rollouts(transaction, given_up.union(moves), blocking_states)
             for new, old in moves.items():
                 await _require_known(transaction, old)
-                if new not in given_up and await _is_occupied(transaction, new):
+                if new not in given_up and await _has_company_or_open_intent(transaction, new):
                     raise MerchantTaken(new)
-            await _rename_rows(transaction, moves, at)
+            await _rename_rows_and_overwrite(transaction, moves, at)
             await _record_renames(transaction, moves, at)
         return dict(moves)
 
@@ -148,7 +148,7 @@ class Merchants:
             for table in (*IDENTITY_TABLES, *(each for each in NOTE_TABLES if each is not declarations)):
                 await transaction.execute(delete(table).where(table.c.merchant == merchant))
             await end_findings_of(transaction, merchant, datetime.now(UTC), ENDED_BY_REMOVAL)
-            await clear_settled_contests(transaction)
+            await clear_contested_of_sole_owners(transaction)
 
 
 async def _refuse_open_work(transaction: AsyncConnection, merchant: str) -> None:
@@ -168,7 +168,7 @@ async def _load_renames(transaction: AsyncConnection) -> dict[str, str]:
     return {row.merchant: row.renamed_from for row in rows}
 
 
-async def _rename_rows(transaction: AsyncConnection, moves: Mapping[str, str], at: datetime) -> None:
+async def _rename_rows_and_overwrite(transaction: AsyncConnection, moves: Mapping[str, str], at: datetime) -> None:
     """Give the rows of each old name in `moves` (old by new) to the new name; what the new name had is removed."""
     # The recorded load of the manifests knows the old names: the next one is compared with every row anew.
     await transaction.execute(delete(declared_fleet))
@@ -215,7 +215,7 @@ async def _is_known(transaction: AsyncConnection, merchant: str) -> bool:
     return False
 
 
-async def _is_occupied(transaction: AsyncConnection, merchant: str) -> bool:
+async def _has_company_or_open_intent(transaction: AsyncConnection, merchant: str) -> bool:
     """Whether the merchant has a company that was not taken down, or an open intent may still give it one."""
     bound = select(merchants.c.merchant).where(
         merchants.c.merchant == merchant, merchants.c.company_id.is_not(None), merchants.c.retired_at.is_(None)

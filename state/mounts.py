@@ -48,7 +48,7 @@ def network_file_system(folder: str, mounts: str) -> str | None:
     found, deepest = "", -1
     for line in mounts.splitlines():
         _, mount_point, type_, *_ = [*line.split(" "), "", "", ""]
-        mount_path = _unescaped(mount_point).rstrip("/") + "/"
+        mount_path = _unescape_mount_point(mount_point).rstrip("/") + "/"
         # The longest mount point counts; of two mounts on one folder the later one hides the earlier.
         if mount_point and f"{folder}/".startswith(mount_path) and len(mount_path) >= deepest:
             found, deepest = type_, len(mount_path)
@@ -57,7 +57,7 @@ def network_file_system(folder: str, mounts: str) -> str | None:
     return None
 
 
-def _unescaped(name: str) -> str:
+def _unescape_mount_point(name: str) -> str:
     if "\\" not in name:
         return name
     for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):

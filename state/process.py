@@ -42,7 +42,7 @@ class ProcessIdentity:
         if self.started.rpartition(" ")[0] != ours.rpartition(" ")[0] or not ours:
             return False
         mark = process_start_mark(self.pid)
-        return mark != self.started and (mark is not None or not _is_hidden(self.pid))
+        return mark != self.started and (mark is not None or not _is_process_of_another_user(self.pid))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class LockRow:
         return f"`{owner.command}` (pid {owner.pid} on {owner.host}) since {self.since:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _is_hidden(pid: int) -> bool:
+def _is_process_of_another_user(pid: int) -> bool:
     """Whether there is such a process of another user: /proc may not show it (hidepid)."""
     try:
         os.kill(pid, 0)

@@ -31,7 +31,7 @@ from typing import Protocol
 from sqlalchemy import TextClause, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from state.async_engine import AsyncConnection, AsyncEngine, outlast
+from state.async_engine import AsyncConnection, AsyncEngine, await_despite_cancellation
 from state.errors import LeaseLost, StateUnusable
 
 DEFAULT_LEASE_S = 45.0
@@ -49,7 +49,7 @@ LONGEST_LEASE_OF_OTHERS = timedelta(minutes=15)
 clock was put back."""
 
 
-def is_kept_alive(until: datetime, now: datetime, lease_s: float) -> bool:
+def may_be_alive(until: datetime, now: datetime, lease_s: float) -> bool:
     """Whether a process that said until when it is to be believed alive, may live. `lease_s`: our own lease."""
     return now < until <= now + max(LONGEST_LEASE_OF_OTHERS, timedelta(seconds=lease_s))
 
@@ -73,7 +73,7 @@ class Claim(Protocol):
         """Take it away from whoever has it, dead or alive."""
         ...
 
-    async def silent_for(self) -> float | None:
+    async def holder_silence_s(self) -> float | None:
         """Seconds since its holder's last heartbeat; None where no living process has it. May be called any time."""
         ...
 
@@ -92,7 +92,7 @@ class FileClaim:
     one the old file and one a new file of the same name."""
 
     _TAKE_ATTEMPTS, _TAKE_RETRY_S = 4, 0.02
-    """`silent_for` of another process holds a shared lock for a moment, so one failure proves no holder."""
+    """`holder_silence_s` of another process holds a shared lock for a moment, so one failure proves no holder."""
 
     def __init__(self, path: str, leases_path: str) -> None:
         self._path, self._leases_path = path, leases_path
@@ -129,7 +129,7 @@ class FileClaim:
         with suppress(FileNotFoundError):
             os.unlink(self._path)
 
-    async def silent_for(self) -> float | None:
+    async def holder_silence_s(self) -> float | None:
         try:
             descriptor = self._open(os.O_RDONLY)
         except FileNotFoundError:
@@ -153,7 +153,7 @@ class FileClaim:
         except (BlockingIOError, PermissionError):
             return False
         except OSError as error:
-            raise self._unusable(error) from error
+            raise self._unusable_error(error) from error
         return True
 
     async def give_back_lease(self, name: str) -> None:
@@ -166,7 +166,7 @@ class FileClaim:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise self._unusable(error) from error
+            raise self._unusable_error(error) from error
 
     def _try_flock(self, descriptor: int, operation: int) -> bool:
         try:
@@ -174,7 +174,7 @@ class FileClaim:
         except BlockingIOError:
             return False
         except OSError as error:
-            raise self._unusable(error) from error
+            raise self._unusable_error(error) from error
         return True
 
     def _touch(self, descriptor: int) -> None:
@@ -182,9 +182,9 @@ class FileClaim:
         try:
             os.utime(descriptor)
         except OSError as error:
-            raise self._unusable(error) from error
+            raise self._unusable_error(error) from error
 
-    def _unusable(self, error: OSError) -> StateUnusable:
+    def _unusable_error(self, error: OSError) -> StateUnusable:
         return StateUnusable(
             f"the lock of the state, {self._path}, cannot be used: {error.strerror}. "
             "Mend that, or name another place with MERCHANTCTL_STATE."
@@ -224,7 +224,7 @@ class PostgresClaim:
         self._mutex = asyncio.Lock()
 
     async def take(self) -> bool:
-        connection = await self._engine.open()
+        connection = await self._engine.open_connection()
         try:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             if not await connection.scalar(_TAKE, self._name):
@@ -238,7 +238,7 @@ class PostgresClaim:
 
     async def renew(self) -> None:
         # A statement that is cut short takes its connection along, and with that the claim of all others here.
-        await outlast(self._renew(), MAX_WAIT_OF_CANCELLED_S)
+        await await_despite_cancellation(self._renew(), MAX_WAIT_OF_CANCELLED_S)
 
     async def _renew(self) -> None:
         async with self._mutex:
@@ -247,7 +247,7 @@ class PostgresClaim:
                 with suppress(SQLAlchemyError):  # a connection that is broken has lost the claim
                     is_ours = bool(await self._connection.scalar(_IS_OURS, self._name))
             if not is_ours:
-                await self._drop()
+                await self._drop_connection()
                 raise LeaseLost
 
     async def give_back(self) -> None:
@@ -256,37 +256,37 @@ class PostgresClaim:
                 with suppress(SQLAlchemyError):
                     # Its end would do, too, once the server has noticed it; until then the next one would wait.
                     await self._connection.execute(select(func.pg_advisory_unlock_all()))
-            await self._drop()
+            await self._drop_connection()
 
     async def revoke(self) -> None:
         async with self._engine.connect() as connection:
             await connection.execute(_EVICT, self._name)
 
-    async def silent_for(self) -> float | None:
+    async def holder_silence_s(self) -> float | None:
         async with self._engine.connect() as connection:
             row = (await connection.execute(_SILENT_FOR, self._name)).first()
             return None if row is None else max(0.0, float(row[0]))
 
     async def take_lease(self, name: str) -> bool:
         try:
-            return await outlast(self._execute_on_lease(_TAKE_LEASE, name), MAX_WAIT_OF_CANCELLED_S)
+            return await await_despite_cancellation(self._execute_on_lease(_TAKE_LEASE, name), MAX_WAIT_OF_CANCELLED_S)
         except asyncio.CancelledError:
             await self.give_back_lease(name)  # nobody knows whether it was taken
             raise
 
     async def give_back_lease(self, name: str) -> None:
         with suppress(LeaseLost):  # the lease is lost with the claim
-            await outlast(self._execute_on_lease(_GIVE_BACK_LEASE, name), MAX_WAIT_OF_CANCELLED_S)
+            await await_despite_cancellation(self._execute_on_lease(_GIVE_BACK_LEASE, name), MAX_WAIT_OF_CANCELLED_S)
 
     async def _execute_on_lease(self, statement: TextClause, name: str) -> bool:
         async with self._mutex:
             if self._connection:
                 with suppress(SQLAlchemyError):
                     return bool(await self._connection.scalar(statement, {"name": name}))
-            await self._drop()
+            await self._drop_connection()
             raise LeaseLost
 
-    async def _drop(self) -> None:
+    async def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection:
             # Without this SQLAlchemy would reconnect by itself on the next use, with a connection that has no claim.

@@ -53,7 +53,7 @@ class ProvenDeliveries:
             return [ProvenDeliveryRow(*row) for row in await transaction.execute(query)]
 
 
-def last_deliveries(rows: Iterable[ProvenDeliveryRow]) -> list[tuple[str, datetime]]:
+def last_proven_times(rows: Iterable[ProvenDeliveryRow]) -> list[tuple[str, datetime]]:
     """By event when it was last proven, by whichever key; the latest first. Pure."""
     latest: dict[str, datetime] = {}
     for row in rows:

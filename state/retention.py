@@ -180,7 +180,7 @@ _CREATED_AT: Mapping[Table, Column[datetime]] = {
 """The column that says when a row was made."""
 
 
-async def delete_expired(database: Database, before: datetime, ended_states: Collection[str]) -> int:
+async def delete_expired_batch(database: Database, before: datetime, ended_states: Collection[str]) -> int:
     """Delete up to EXPIRY_BATCH_SIZE rows that are over and older than `before`; returns how many, 0 = none is left.
 
     ended_states  those of a rollout that has ended
@@ -210,7 +210,7 @@ class TableSize:
     oldest: datetime | None
 
 
-async def table_sizes(database: Database) -> tuple[TableSize, ...]:
+async def load_table_sizes(database: Database) -> tuple[TableSize, ...]:
     """Sizes of the tables that have rows, the largest first."""
     sizes = []
     async with database.reading() as transaction:

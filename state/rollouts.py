@@ -153,7 +153,7 @@ class Rollouts:
 
     async def is_claim_held(self) -> bool:
         """Whether a living process has the claim to carry a rollout out."""
-        return await self._database.rollout_silent_for() is not None
+        return await self._database.rollout_holder_silence_s() is not None
 
     async def load_members(self, rollout_id: int) -> tuple[MemberRow, ...]:
         """All members of a rollout, by wave and name."""

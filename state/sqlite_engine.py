@@ -73,7 +73,7 @@ class _Dialect(SQLiteDialect_aiosqlite):
 
     def do_begin(self, dbapi_connection: Any) -> None:
         connection: _Connection = dbapi_connection.driver_connection
-        await_(connection.exchange(partial(connection.execute_now, self._begin), begins=True))
+        await_(connection.run_in_loop_or_thread(partial(connection.execute_sync, self._begin), begins=True))
 
     def on_connect(self) -> None:  # type: ignore[override]
         """No statement of ours calls the functions that SQLAlchemy would make, each by a trip of its own."""
@@ -96,7 +96,7 @@ def _unopened_connection(busy_ms: int, pragmas: Sequence[str], database: str, **
         try:
             for pragma in pragmas:
                 _set_pragma(connection, pragma, busy_ms)
-            # From here on nothing waits for a lock in the event loop: `_patiently` lets it wait in the thread.
+            # From here on nothing waits for a lock in the event loop: `_run_waiting_for_locks` does so in the thread.
             _set_busy_timeout(connection, 0)
         except BaseException:
             connection.close()
@@ -141,11 +141,11 @@ class _Connection(aiosqlite.Connection):
     def cursor(self) -> _Cursor:  # type: ignore[override]
         return _Cursor(self)
 
-    def execute_now(self, statement: str) -> None:
+    def execute_sync(self, statement: str) -> None:
         """One without rows."""
         self._conn.execute(statement).close()
 
-    async def exchange(self, work: Callable[[], None], *, begins: bool = False) -> None:
+    async def run_in_loop_or_thread(self, work: Callable[[], None], *, begins: bool = False) -> None:
         """Does that work for a statement, in the thread where it has to wait for a lock or may have to for the disk."""
         if self._is_idle and (begins or self._conn.in_transaction):
             try:
@@ -156,9 +156,9 @@ class _Connection(aiosqlite.Connection):
             else:
                 return
         # Done once more from its beginning: a statement that was refused for a lock has done nothing.
-        await self._execute(self._patiently, work)
+        await self._execute(self._run_waiting_for_locks, work)
 
-    def _patiently(self, work: Callable[[], None]) -> None:
+    def _run_waiting_for_locks(self, work: Callable[[], None]) -> None:
         _set_busy_timeout(self._conn, self._busy_ms)
         try:
             work()
@@ -166,7 +166,7 @@ class _Connection(aiosqlite.Connection):
             _set_busy_timeout(self._conn, 0)
 
     async def commit(self) -> None:
-        await self._execute(self._patiently, self._conn.commit)
+        await self._execute(self._run_waiting_for_locks, self._conn.commit)
 
     async def rollback(self) -> None:
         # A caller that was cancelled may have left a BEGIN or a COMMIT to the thread: then this comes after it.
@@ -225,10 +225,10 @@ class _Cursor:
         return self
 
     async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
-        await self._exchange(sqlite3.Cursor.execute, statement, parameters)
+        await self._execute_and_fetch_all(sqlite3.Cursor.execute, statement, parameters)
 
     async def executemany(self, statement: str, parameters: Sequence[Sequence[Any]]) -> None:
-        await self._exchange(sqlite3.Cursor.executemany, statement, parameters)
+        await self._execute_and_fetch_all(sqlite3.Cursor.executemany, statement, parameters)
 
     async def fetchall(self) -> list[Any]:
         rows, self._rows = self._rows, []
@@ -237,7 +237,7 @@ class _Cursor:
     async def close(self) -> None:
         """It was closed when its statement had been executed."""
 
-    async def _exchange(self, execute: Any, statement: str, parameters: Sequence[Any]) -> None:
+    async def _execute_and_fetch_all(self, execute: Any, statement: str, parameters: Sequence[Any]) -> None:
         def exchange() -> None:
             with closing(self._connection._conn.cursor()) as cursor:
                 execute(cursor, statement, parameters)
@@ -246,4 +246,4 @@ class _Cursor:
                 # SQLite counts the rows of a RETURNING only while they are read.
                 self.rowcount, self.lastrowid = cursor.rowcount, cursor.lastrowid
 
-        await self._connection.exchange(exchange)
+        await self._connection.run_in_loop_or_thread(exchange)

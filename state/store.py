@@ -89,19 +89,19 @@ class Store:
         self.report_deliveries = ReportDeliveries(database)
         self.uploads = Uploads(database, lease_s)
 
-    async def check(self) -> None:
+    async def require_reachable_and_current(self) -> None:
         """Whether it can be used: raises StateUnreachable, and StateUnusable where its version is another by now."""
-        await self._database.check()
+        await self._database.require_reachable_and_current()
 
     def locks(self) -> dict[LockKind, StateLock]:
         return {LockKind.COMMANDS: self.lock, LockKind.CONTROLLERS: self.controller_lock}
 
-    async def delete_expired(self, before: datetime, ended_states: Collection[str]) -> int:
+    async def delete_expired_batch(self, before: datetime, ended_states: Collection[str]) -> int:
         """Delete a few rows that are over and older than `before`, from any table; how many, 0 = none is left.
 
         ended_states  those of a rollout that has ended
         """
-        return await retention.delete_expired(self._database, before, ended_states)
+        return await retention.delete_expired_batch(self._database, before, ended_states)
 
     def end_waits_within(self, seconds: float) -> None:
         """This process is to end: from then on a write raises StateBusy where one of another process is under way."""

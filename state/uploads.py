@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 from state.database import Database, current_time, insert_new, upsert
 from state.errors import StateProblem, UploadLeaseLost, UploadUnderWay
 from state.process import ProcessIdentity, seconds_since_boot
-from state.process_claims import HEARTBEATS_PER_LEASE, is_kept_alive
+from state.process_claims import HEARTBEATS_PER_LEASE, may_be_alive
 from state.tables import pushed_connections, pushed_records, upload_leases, uploads
 
 LEASE_RETRY_INTERVAL_S = 0.2
@@ -126,7 +126,7 @@ class Uploads:
             columns = upload_leases.c
             key = (columns.company_id == lease.company_id) & (columns.data_type == lease.data_type)
             held = (await transaction.execute(select(upload_leases).where(key))).one_or_none()
-            if held and is_kept_alive(held.until, now, self._lease_s):
+            if held and may_be_alive(held.until, now, self._lease_s):
                 holder = ProcessIdentity(held.host, held.pid, held.started, held.command)
                 if not holder.has_surely_ended():
                     return holder
@@ -182,7 +182,7 @@ class Uploads:
             key = {"company_id": upload.company_id, "data_type": upload.data_type}
             records = [PushedRecord(*record) for record in upload.content]
             # A deletion takes every kind that bears the id: one row in place of them all.
-            for ids in _in_queries([each.record_id for each in records if each.digest == DELETED]):
+            for ids in _batches([each.record_id for each in records if each.digest == DELETED]):
                 await transaction.execute(delete(pushed_records).where(_has_ids(**key, ids=ids)))
             await upsert(
                 transaction, pushed_records, [{**key, **each._asdict(), "upload_id": upload_id} for each in records]
@@ -235,13 +235,13 @@ class Uploads:
 
     # What Codat has
 
-    async def load_connections(self, company_id: str) -> set[str]:
+    async def load_connection_ids(self, company_id: str) -> set[str]:
         """The connections that the company's records were sent beside."""
         query = select(pushed_connections.c.connection_id).where(pushed_connections.c.company_id == company_id)
         async with self._database.reading() as transaction:
             return set((await transaction.execute(query)).scalars())
 
-    async def forget(self, company_id: str, at: datetime, message: str) -> None:
+    async def forget_company(self, company_id: str, at: datetime, message: str) -> None:
         """Codat has no record of the company any more: all are new again, also those on their way."""
         values = {"status": NOT_SENT, "message": message, "content": None, "closed_at": at}
         unanswered = (uploads.c.company_id == company_id) & uploads.c.content.is_not(None)
@@ -259,7 +259,7 @@ class Uploads:
         query = select(columns.record_id, columns.kind, columns.digest, uploads.c.begun_at).select_from(joined)
         remembered = {}
         async with self._database.reading() as transaction:
-            for ids in _in_queries(record_ids):
+            for ids in _batches(record_ids):
                 for row in await transaction.execute(query.where(_has_ids(company_id, data_type, ids))):
                     remembered[row.record_id, row.kind] = RememberedRecord(row.digest, row.begun_at)
         return remembered
@@ -278,7 +278,7 @@ class Uploads:
             return [*(await transaction.execute(query)).scalars()]
 
 
-def _in_queries(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     """The ids in portions that one query takes."""
     return (ids[start : start + MAX_IDS_IN_QUERY] for start in range(0, len(ids), MAX_IDS_IN_QUERY))
 

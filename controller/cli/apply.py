@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controller.cli.formats import APPLY_FORMATS, PLAN_FORMATS, View, render_isolated
+from controller.cli.formats import APPLY_FORMATS, PLAN_FORMATS, View, render_isolating_faults
 from controller.cli.options import (
     AllowParameter,
     NonEmptyArgument,
@@ -90,7 +90,7 @@ def command(ctx: click.Context, /, source: Path | None, output: str, yes: bool, 
                 max_changes=options["max_changes"],
                 retry_quarantined=options["retry"],
             ),
-            confirm=_confirm_callback(output, yes),
+            confirm=_show_and_confirm_callback(output, yes),
             saved_plan=saved_plan,
             parallelism=options["parallelism"],
             lock_timeout=options["lock_timeout"],
@@ -99,7 +99,7 @@ def command(ctx: click.Context, /, source: Path | None, output: str, yes: bool, 
         )
         result = run_async(plan_and_apply(settings, request, on_progress=on_progress, environment=environment()))
     view = View(paint_for(sys.stdout))
-    text, result = render_isolated(result, APPLY_FORMATS[output], view)
+    text, result = render_isolating_faults(result, APPLY_FORMATS[output], view)
     click.echo(text)
     ctx.exit(exit_code("apply", result))
 
@@ -132,7 +132,7 @@ def _read_saved_plan(source: Path | None) -> dict[str, Any] | None:
     return saved_plan
 
 
-def _confirm_callback(output: str, yes: bool) -> Callable[[FleetPlan], bool]:
+def _show_and_confirm_callback(output: str, yes: bool) -> Callable[[FleetPlan], bool]:
     """A callback that shows a plan, on stderr where stdout is for a program, and asks unless `--yes`."""
 
     def confirm_plan(plan: FleetPlan) -> bool:
@@ -142,7 +142,7 @@ def _confirm_callback(output: str, yes: bool) -> Callable[[FleetPlan], bool]:
         from controller.reporting.text import merchants_with_destruction
 
         stream = sys.stdout if output == "text" else sys.stderr
-        text, shown = render_isolated(plan, PLAN_FORMATS["text"], View(paint_for(stream)))
+        text, shown = render_isolating_faults(plan, PLAN_FORMATS["text"], View(paint_for(stream)))
         if shown is not plan:
             # Nobody agrees to what could not be shown: those merchants are left out, and the others asked about again.
             raise PlanNotShown({each.merchant: each for each in shown.every_plan if each not in plan.every_plan})

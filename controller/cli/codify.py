@@ -58,7 +58,7 @@ def command(
     for line in _result_lines(result):
         click.echo(line, err=diff)
     if diff:
-        click.echo(_patch(result), nl=False)
+        click.echo(_patch_text(result), nl=False)
     elif result.files:
         if not (yes or confirm(f"Write {len(result.files)} file{'s' if len(result.files) > 1 else ''}?")):
             ctx.exit(EXIT_ERROR)
@@ -91,7 +91,7 @@ def _value_words(value: DeclaredValue) -> str:
     return value.time if isinstance(value, LocalTime) else str(value_to_json(value))
 
 
-def _patch(result: CodifyResult) -> str:
+def _patch_text(result: CodifyResult) -> str:
     """A unified diff that `git apply` and `patch -p1` take, the names of files quoted as git quotes them."""
     from difflib import unified_diff
 

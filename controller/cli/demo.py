@@ -37,7 +37,7 @@ class ClaimChecks:
 
     results: list[tuple[bool, str]] = field(default_factory=list)
 
-    def expect(self, held: bool, claim: str) -> None:
+    def record(self, held: bool, claim: str) -> None:
         self.results.append((held, claim))
 
     def __bool__(self) -> bool:
@@ -134,34 +134,34 @@ def command(verbose: bool) -> None:
 def provision(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
     """N merchants cost N companies and, where they are wanted linked, a connection each."""
     teller.narrate("The manifests say what each merchant should be")
-    checks.expect(teller.run("validate")[0] == 0, "the example manifests are valid")
+    checks.record(teller.run("validate")[0] == 0, "the example manifests are valid")
     teller.narrate("What would change? Nothing is written")
     teller.run("plan")
     _, text = teller.run("plan", "-o", "json", quiet=True)
-    checks.expect(stage.count_controller_writes() == 0, "plan makes no request but GET")
+    checks.record(stage.count_controller_writes() == 0, "plan makes no request but GET")
     kinds = [change["kind"] for each in json.loads(text)["merchants"] for change in each["changes"]]
     teller.narrate("Do it")
-    checks.expect(teller.run("apply", "--yes")[0] == 0, "the first apply succeeds")
-    counts = stage.request_counts()
+    checks.record(teller.run("apply", "--yes")[0] == 0, "the first apply succeeds")
+    counts = stage.load_request_counts()
     made, linked = kinds.count("create-company"), kinds.count("create-connection")
-    checks.expect(counts.get(CREATE_COMPANY) == made, f"{made} new merchants cost {made} company creates")
-    checks.expect(counts.get(CREATE_CONNECTION) == linked, f"{linked} connections were created, once each")
-    checks.expect(stage.count_controller_writes() == made + linked, "and nothing else was written")
+    checks.record(counts.get(CREATE_COMPANY) == made, f"{made} new merchants cost {made} company creates")
+    checks.record(counts.get(CREATE_CONNECTION) == linked, f"{linked} connections were created, once each")
+    checks.record(stage.count_controller_writes() == made + linked, "and nothing else was written")
 
 
 def consent(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
     """Merchants open their links; the next apply configures each with one POST, the one after writes nothing."""
     teller.narrate("The merchants open their links and consent; Codat reads their books")
-    linked = stage.authorise_everyone()
+    linked = stage.authorise_pending()
     teller.narrate("Now the mapping can be made: one POST a merchant")
-    checks.expect(teller.run("apply", "--yes")[0] == 0, "the second apply succeeds")
-    posts = stage.request_counts().get(CONFIGURE, 0)
-    checks.expect(posts == linked, f"{linked} merchants that consented cost {linked} configuration posts")
+    checks.record(teller.run("apply", "--yes")[0] == 0, "the second apply succeeds")
+    posts = stage.load_request_counts().get(CONFIGURE, 0)
+    checks.record(posts == linked, f"{linked} merchants that consented cost {linked} configuration posts")
     before = stage.count_controller_writes()
     teller.narrate("In sync")
-    checks.expect(teller.run("plan", "--detailed-exitcode")[0] == 0, "the plan is empty")
+    checks.record(teller.run("plan", "--detailed-exitcode")[0] == 0, "the plan is empty")
     teller.run("apply", "--yes", quiet=True)
-    checks.expect(stage.count_controller_writes() == before, "a further apply writes nothing")
+    checks.record(stage.count_controller_writes() == before, "a further apply writes nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,11 @@ DRIFT_CASES = (
     ),
     DriftCase("unlinks the connection", "connection-unlinked", lambda s, c: s.unlink(c)),
     DriftCase("renames the company", "company-renamed", lambda s, c: s.rename(c, "Somebody Else")),
-    DriftCase("switches the sync off, and adds a note of their own", "sync-disabled", lambda s, c: s.disable_sync(c)),
+    DriftCase(
+        "switches the sync off, and adds a note of their own",
+        "sync-disabled",
+        lambda s, c: s.disable_sync_and_add_note(c),
+    ),
 )
 CORRECTED_CODES = ("company-renamed", "sync-disabled")
 
@@ -195,13 +199,13 @@ def cause_drift(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> No
         meddling.act(stage, company)
     teller.narrate("The report names each, with cause and remedy")
     code, _ = teller.run("drift", lines=12)
-    checks.expect(code == 2, "drift exits 2")
+    checks.record(code == 2, "drift exits 2")
     _, text = teller.run("drift", "-o", "json", quiet=True)
     found = json.loads(text)["findings"]
     for meddling, company in zip(DRIFT_CASES, victims, strict=True):
         named = [each for each in found if each["merchant"] == company.name and each["code"] == meddling.code]
         told = bool(named and named[0]["cause"] and named[0]["remedy"])
-        checks.expect(told, f"drift says {meddling.code} of {company.name}, with cause and remedy")
+        checks.record(told, f"drift says {meddling.code} of {company.name}, with cause and remedy")
 
 
 def correct_drift(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
@@ -209,14 +213,14 @@ def correct_drift(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> 
     before = stage.count_controller_writes()
     teller.narrate("Put right what may be put right")
     code, _ = teller.run("apply", "--yes")
-    checks.expect(code == 3, "apply exits 3: two merchants' mappings need a person")
-    checks.expect(
+    checks.record(code == 3, "apply exits 3: two merchants' mappings need a person")
+    checks.record(
         stage.count_controller_writes() - before == len(CORRECTED_CODES),
         f"{len(CORRECTED_CODES)} merchants were mended with one write each",
     )
-    checks.expect(stage.is_merchant_note_kept(), "the field that nobody declared is as the merchant left it")
-    left = {each["code"] for each in _drift_report(teller)["findings"]}
-    checks.expect(not left & set(CORRECTED_CODES), "what was mended is reported no more")
+    checks.record(stage.is_merchant_note_kept(), "the field that nobody declared is as the merchant left it")
+    left = {each["code"] for each in _run_drift(teller)["findings"]}
+    checks.record(not left & set(CORRECTED_CODES), "what was mended is reported no more")
 
 
 def restore_merchants(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> None:
@@ -224,16 +228,16 @@ def restore_merchants(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks)
     teller.narrate("The merchants consent again and mend their books")
     stage.restore_consent_and_accounts()
     teller.run("apply", "--yes")
-    checks.expect(teller.run("plan", "--detailed-exitcode")[0] == 0, "in the end everything is in sync")
+    checks.record(teller.run("plan", "--detailed-exitcode")[0] == 0, "in the end everything is in sync")
 
 
 def print_checks(stage: DemoStage, checks: ClaimChecks, *, verbose: bool) -> None:
     """The claims, and with `verbose` the requests that the server counted."""
     click.secho("\n── What was checked, against the requests that the server counted", bold=True)
-    for name, number in sorted(stage.request_counts().items()) if verbose else ():
+    for name, number in sorted(stage.load_request_counts().items()) if verbose else ():
         click.echo(f"  {number:4d}  {name}")
     duplicates = stage.count_duplicates()
-    checks.expect(duplicates == 0, f"duplicates: {duplicates}")
+    checks.record(duplicates == 0, f"duplicates: {duplicates}")
     for held, claim in checks.results:
         click.secho(f"  {'ok  ' if held else 'FAIL'}  {claim}", fg="green" if held else "red")
 
@@ -250,6 +254,6 @@ def print_next_steps(teller: DemoRunner) -> None:
     click.echo(f"  {settings} {program} run")
 
 
-def _drift_report(teller: DemoRunner) -> dict[str, Any]:
+def _run_drift(teller: DemoRunner) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(teller.run("drift", "-o", "json", quiet=True)[1])
     return report

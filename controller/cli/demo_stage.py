@@ -45,10 +45,10 @@ class DemoStage:
         from controller.emulator.http.server import running_emulator
         from controller.emulator.service.world import EmulatorSettings
 
-        with running_emulator(EmulatorSettings(api_key=DEMO_API_KEY), data=str(data)) as url:
+        with running_emulator(EmulatorSettings(api_key=DEMO_API_KEY), data_path=str(data)) as url:
             yield cls(url)
 
-    def request_counts(self) -> dict[str, int]:
+    def load_request_counts(self) -> dict[str, int]:
         """Requests since the start, by method and path; the people's own among them."""
         counts: dict[str, int] = self._call_control("GET", "requests")["counts"]
         return counts
@@ -56,26 +56,26 @@ class DemoStage:
     def count_controller_writes(self) -> int:
         """Requests by the controller that changed something."""
         return (
-            sum(number for name, number in self.request_counts().items() if not name.startswith("GET"))
+            sum(number for name, number in self.load_request_counts().items() if not name.startswith("GET"))
             - self.own_writes
         )
 
-    def companies(self) -> list[DemoCompany]:
+    def load_companies(self) -> list[DemoCompany]:
         found = self._call("GET", "/companies?page=1&pageSize=100")["results"]
-        return [self._company(each) for each in found]
+        return [self._parse_company(each) for each in found]
 
-    def _company(self, raw: dict[str, Any]) -> DemoCompany:
+    def _parse_company(self, raw: dict[str, Any]) -> DemoCompany:
         accounting = [each for each in raw["dataConnections"] if each["sourceType"] == "Accounting"]
         first = accounting[0] if accounting else {"id": "", "integrationKey": "", "status": ""}
         return DemoCompany(raw["id"], raw["name"], first["id"], first["integrationKey"], first["status"])
 
     def count_duplicates(self) -> int:
-        names = Counter(company.name for company in self.companies())
+        names = Counter(company.name for company in self.load_companies())
         return sum(number - 1 for number in names.values())
 
-    def authorise_everyone(self) -> int:
+    def authorise_pending(self) -> int:
         """Everyone who was sent a link consents; how many that are."""
-        waiting = [company for company in self.companies() if company.status == "PendingAuth"]
+        waiting = [company for company in self.load_companies() if company.status == "PendingAuth"]
         for company in waiting:
             self._change_consent(company, "authorize")
         self._call_control("POST", "clock", {"advance": "PT2M"})
@@ -83,12 +83,12 @@ class DemoStage:
 
     def pick_victims(self, number: int) -> list[DemoCompany]:
         """British merchants that are Linked and switched on, first come first served."""
-        able = (each for each in self.companies() if each.platform in UK_PLATFORMS and each.status == "Linked")
-        self.meddled_with = [each for each in able if self._configuration(each)["enabled"]][:number]
+        able = (each for each in self.load_companies() if each.platform in UK_PLATFORMS and each.status == "Linked")
+        self.meddled_with = [each for each in able if self._load_configuration(each)["enabled"]][:number]
         return self.meddled_with
 
     def delete_refunds_account(self, company: DemoCompany) -> None:
-        self._call_control("DELETE", f"companies/{company.id}/accounts/{self._refunds_account_id(company)}")
+        self._call_control("DELETE", f"companies/{company.id}/accounts/{self._load_refunds_account_id(company)}")
 
     def archive_refunds_account(self, company: DemoCompany) -> None:
         self._set_refunds_account_status(company, "Archived")
@@ -103,7 +103,7 @@ class DemoStage:
     def rename(self, company: DemoCompany, name: str) -> None:
         self._write("PUT", f"/companies/{company.id}", {"name": name})
 
-    def disable_sync(self, company: DemoCompany) -> None:
+    def disable_sync_and_add_note(self, company: DemoCompany) -> None:
         self.company_with_note = company
         self._call_control(
             "PATCH", f"companies/{company.id}/configuration", {"enabled": False, "merchantNote": MERCHANT_NOTE}
@@ -112,12 +112,12 @@ class DemoStage:
     def is_merchant_note_kept(self) -> bool:
         return (
             self.company_with_note is not None
-            and self._configuration(self.company_with_note).get("merchantNote") == MERCHANT_NOTE
+            and self._load_configuration(self.company_with_note).get("merchantNote") == MERCHANT_NOTE
         )
 
     def restore_consent_and_accounts(self) -> None:
         """Consent anew where it was lost, and the accounts back in the books."""
-        for company in self.companies():
+        for company in self.load_companies():
             if company.status in ("Deauthorized", "Unlinked") and company.id in {each.id for each in self.meddled_with}:
                 self._change_consent(company, "authorize")
         deleted, archived = self.meddled_with[:2]
@@ -126,20 +126,20 @@ class DemoStage:
         self._call_control("POST", "clock", {"advance": "PT2M"})
 
     def _set_refunds_account_status(self, company: DemoCompany, status: str) -> None:
-        path = f"companies/{company.id}/accounts/{self._refunds_account_id(company)}"
+        path = f"companies/{company.id}/accounts/{self._load_refunds_account_id(company)}"
         self._call_control("PATCH", path, {"status": status})
 
-    def _refunds_account_id(self, company: DemoCompany) -> str:
+    def _load_refunds_account_id(self, company: DemoCompany) -> str:
         """Of the account in the books that refunds are booked to, as the configuration has it."""
-        accounts = self._configuration(company)["configuration"]["sales"]["accounts"]
+        accounts = self._load_configuration(company)["configuration"]["sales"]["accounts"]
         return str(accounts["refund"]["selectedAccountId"])
 
-    def _configuration(self, company: DemoCompany) -> dict[str, Any]:
+    def _load_configuration(self, company: DemoCompany) -> dict[str, Any]:
         document: dict[str, Any] = self._call("GET", f"/config/companies/{company.id}/sync/commerce")
         return document
 
-    def _change_consent(self, company: DemoCompany, what: str) -> None:
-        self._call_control("POST", f"companies/{company.id}/connections/{company.connection}/{what}")
+    def _change_consent(self, company: DemoCompany, action: str) -> None:
+        self._call_control("POST", f"companies/{company.id}/connections/{company.connection}/{action}")
 
     def _write(self, method: str, path: str, body: Any) -> None:
         self.own_writes += 1

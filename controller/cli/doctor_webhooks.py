@@ -87,14 +87,14 @@ async def _load_hooks(api: Client, kind: HookKind) -> tuple[LiveHook, ...]:
 
 
 def _check_coverage(hooks: Iterable[LiveHook]) -> DoctorCheck:
-    lacking = lacking_events(hooks)
+    lacking = missing_event_descriptions(hooks)
     if not lacking:
         return DoctorCheck("webhooks", True, "Codat calls for every event that run needs")
     step = "declare a consumer of these events in a manifest of kind AlertRules, and merchantctl apply"
     return DoctorCheck("webhooks", True, f"Codat calls nobody for {' and '.join(lacking)}", step, warns=True)
 
 
-def lacking_events(hooks: Iterable[LiveHook]) -> list[str]:
+def missing_event_descriptions(hooks: Iterable[LiveHook]) -> list[str]:
     """What `run` would not be told of. Only those count that deliver, and for every company. Pure."""
     told: Collection[str] = {
         event

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from controller.cli.filter_options import LAST, filter_options, parse_filter, parse_since, since_option
-from controller.cli.formats import DRIFT_FORMATS, View, render_isolated
+from controller.cli.formats import DRIFT_FORMATS, View, render_isolating_faults
 from controller.cli.options import output_option, parse_scope, path_argument, record_option, selection_options
 from controller.settings import Settings
 
@@ -51,7 +51,7 @@ def command(ctx: click.Context, /, path: Path | None, output: str, group_by: str
     from controller.model.exit_codes import exit_code, has_unread
     from controller.model.finding_filter import Shown, filter_findings
     from controller.operations.plan import PlanOptions, plan_only
-    from controller.planning.limits import without_release_all
+    from controller.planning.limits import without_release_all_command
 
     settings: Settings = ctx.obj
     scope = parse_scope(path, options["targets"], options["selector"])
@@ -64,11 +64,11 @@ def command(ctx: click.Context, /, path: Path | None, output: str, group_by: str
                 settings, scope, look, on_progress=on_progress, on_message=print_notice, environment=environment()
             )
         )
-    plan = replace(plan, findings=tuple(map(without_release_all, plan.findings)))
+    plan = replace(plan, findings=tuple(map(without_release_all_command, plan.findings)))
     filtered, left_out = filter_findings(plan, wanted)
     shown = Shown(wanted, left_out, group_by)
     view = View(paint_for(sys.stdout), unmanaged=options["unmanaged"], data=options["data"], shown=shown)
-    text, filtered = render_isolated(filtered, DRIFT_FORMATS[output], view)
+    text, filtered = render_isolating_faults(filtered, DRIFT_FORMATS[output], view)
     click.echo(text)
     for diagnostic in plan.diagnostics:
         click.echo(str(diagnostic), err=True)

@@ -53,7 +53,7 @@ def command(settings: Settings, name: str, field: str | None, live: bool, output
     from controller.reporting.explanation import explain_fields
 
     fleet = load_fleet(settings.manifests, cache=settings.cache, selector=settings.selector)
-    desired = _find_merchant(fleet, name)
+    desired = _find_merchant_or_account(fleet, name)
     known = explain_fields(desired)
     explained = [each for each in known if field is None or _is_at_or_below(each.path, field)]
     undeclarable = [
@@ -96,7 +96,7 @@ def _print_undeclarable(live: UndeclarableValue) -> None:
     click.echo(clean(f"    live, not declarable: left as it is; {live.reason}"))
 
 
-def _find_merchant(fleet: Fleet, name: str) -> DesiredMerchant:
+def _find_merchant_or_account(fleet: Fleet, name: str) -> DesiredMerchant:
     """The merchant; or the account, with its settings for fields."""
     if name in fleet.merchants:
         return fleet.merchants[name]

@@ -37,7 +37,7 @@ def write_new_file(path: Path, text: str, root: Path) -> None:
                 path.unlink()
                 raise
     except OSError as error:
-        raise _write_error(path, error) from None
+        raise _unwritable_error(path, error) from None
 
 
 def overwrite_file(path: Path, before: bytes, after: bytes, root: Path) -> None:
@@ -61,7 +61,7 @@ def overwrite_file(path: Path, before: bytes, after: bytes, root: Path) -> None:
             os.unlink(temporary)
             raise
     except OSError as error:
-        raise _write_error(path, error) from None
+        raise _unwritable_error(path, error) from None
 
 
 def write_output_file(path: Path, text: str) -> None:
@@ -96,5 +96,5 @@ def _require_inside(root: Path, path: Path) -> None:
         )
 
 
-def _write_error(path: Path, error: OSError) -> MerchantctlError:
+def _unwritable_error(path: Path, error: OSError) -> MerchantctlError:
     return MerchantctlError(f"{path} cannot be written: {error.strerror}. Mend that and run it again.")

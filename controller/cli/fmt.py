@@ -31,9 +31,9 @@ Exit codes: 0 fine, 1 a file cannot be written, 2 --check: something is laid out
 def command(ctx: click.Context, /, path: Path | None, check: bool) -> None:
     """Lay out the manifests, or those at PATH, in one way: levels, order of keys, blank lines."""
     from controller.cli.files import overwrite_file
-    from controller.desired.discovery import find_manifest_files
+    from controller.desired.discovery import read_manifest_files
     from controller.desired.yaml_formatter import format_manifests
-    from controller.desired.yaml_reader import read
+    from controller.desired.yaml_reader import parse_yaml
     from controller.model.errors import InvalidManifests, UsageError
     from controller.model.exit_codes import EXIT_CHANGES, EXIT_OK
     from controller.reporting.formatting import clean, format_count
@@ -43,11 +43,11 @@ def command(ctx: click.Context, /, path: Path | None, check: bool) -> None:
     if not root.exists():
         raise UsageError(f"there is no {root}: name a file or folder of manifests")
     changed, diagnostics = 0, []
-    for file in find_manifest_files(root):
+    for file in read_manifest_files(root):
         if not isinstance(file.content, bytes):
             diagnostics.append(file.content)
             continue
-        if found := read(file.content, file.display_name).diagnostics:
+        if found := parse_yaml(file.content, file.display_name).diagnostics:
             diagnostics.extend(found)
             continue
         content = format_manifests(file.content)

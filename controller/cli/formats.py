@@ -175,7 +175,7 @@ APPLY_FORMATS: Mapping[str, Callable[[FleetReport | FleetPlan, View], str]] = {
 }
 
 
-def render_isolated(result: Result, render: Callable[[Result, View], str], view: View) -> tuple[str, Result]:
+def render_isolating_faults(result: Result, render: Callable[[Result, View], str], view: View) -> tuple[str, Result]:
     """The text, and what it shows.
 
     A merchant that cannot be rendered spoils nobody else's part: in its place stands a plan that says so, which is
@@ -184,13 +184,13 @@ def render_isolated(result: Result, render: Callable[[Result, View], str], view:
     try:
         return render(result, view), result
     except Exception:
-        shown = _with_faulty_replaced(result, render, view)
+        shown = _replace_unrenderable_plans(result, render, view)
     return render(shown, view), shown
 
 
-def _with_faulty_replaced(result: Result, render: Callable[[Result, View], str], view: View) -> Result:
+def _replace_unrenderable_plans(result: Result, render: Callable[[Result, View], str], view: View) -> Result:
     """Each merchant rendered alone finds those whose own part fails."""
-    from controller.reconcile.failure_policy import internal_error_plan, log_internal_error
+    from controller.reconcile.failure_policy import log_internal_error, log_internal_error_as_plan
 
     fleet_plan = result.plan if isinstance(result, FleetReport) else result
     plans: list[Plan] = []
@@ -198,9 +198,9 @@ def _with_faulty_replaced(result: Result, render: Callable[[Result, View], str],
     for plan in fleet_plan.plans:
         own = {plan.merchant: outcomes[plan.merchant]} if plan.merchant in outcomes else {}
         try:
-            render(_with_plan(result, replace(fleet_plan, plans=(plan,), account=None), own), view)
+            render(_replace_plan_and_outcomes(result, replace(fleet_plan, plans=(plan,), account=None), own), view)
         except Exception as error:
-            plans.append(internal_error_plan(plan.merchant, error))
+            plans.append(log_internal_error_as_plan(plan.merchant, error))
             if own:
                 writes = getattr(outcomes[plan.merchant], "writes", 0)
                 reason = log_internal_error(plan.merchant, error)
@@ -210,11 +210,13 @@ def _with_faulty_replaced(result: Result, render: Callable[[Result, View], str],
     account = fleet_plan.account
     if account:
         try:
-            render(_with_plan(result, replace(fleet_plan, plans=()), {}), view)
+            render(_replace_plan_and_outcomes(result, replace(fleet_plan, plans=()), {}), view)
         except Exception as error:
-            account = internal_error_plan(account.merchant, error)
-    return _with_plan(result, replace(fleet_plan, plans=tuple(plans), account=account, is_complete=False), outcomes)
+            account = log_internal_error_as_plan(account.merchant, error)
+    return _replace_plan_and_outcomes(
+        result, replace(fleet_plan, plans=tuple(plans), account=account, is_complete=False), outcomes
+    )
 
 
-def _with_plan(result: Result, plan: FleetPlan, outcomes: Mapping[str, Outcome]) -> Result:
+def _replace_plan_and_outcomes(result: Result, plan: FleetPlan, outcomes: Mapping[str, Outcome]) -> Result:
     return replace(result, plan=plan, outcomes=outcomes) if isinstance(result, FleetReport) else plan

@@ -32,9 +32,11 @@ def command(settings: Settings, name: str, output: str) -> None:
     from controller.cli.json_envelope import render_document
     from controller.cli.state_access import query_state
     from controller.reporting.formatting import clean
-    from controller.reporting.history import history_json, history_lines, history_text
+    from controller.reporting.history import history_json, history_lines, history_text_lines
 
-    events, findings, runs, known_names = query_state(settings, lambda store: _load_history(store, name))
+    events, findings, runs, known_names = query_state(
+        settings, lambda store: _load_history_and_known_names(store, name)
+    )
     if output == "json":
         history = {"schemaVersion": 1, "kind": "History", "complete": True, "merchant": name}
         click.echo(render_document(history | history_json(events, findings, runs), settings.base_url))
@@ -44,11 +46,11 @@ def command(settings: Settings, name: str, output: str) -> None:
         similar = get_close_matches(name, known_names, n=1)
         hint = f" Did you mean {similar[0]!r}?" if similar else ""
         click.echo(clean(f"Nothing is remembered of {name}.{hint}"), err=True)
-    for line in history_text(lines):
+    for line in history_text_lines(lines):
         click.echo(line)
 
 
-async def _load_history(
+async def _load_history_and_known_names(
     store: Store, name: str
 ) -> tuple[tuple[EventRow, ...], tuple[OccurrenceRow, ...], dict[int, NumberedRun], list[str]]:
     """What happened to the merchant, who did it, by number of the run, and whom the state knows."""

@@ -38,10 +38,10 @@ def command() -> None:
 def account(settings: Settings, reference: str, targets: tuple[str, ...], selector: str | None, output: str) -> None:
     """Who books on the account with the code, name or id REF."""
     from controller.cli.terminal import environment
-    from controller.operations.impact import ask_account
+    from controller.operations.impact import load_account_impact
 
-    _ask_and_print(
-        settings, ask_account(settings, parse_scope(None, targets, selector), reference, environment()), output
+    _run_and_print_impact(
+        settings, load_account_impact(settings, parse_scope(None, targets, selector), reference, environment()), output
     )
 
 
@@ -53,9 +53,11 @@ def account(settings: Settings, reference: str, targets: tuple[str, ...], select
 def profile(settings: Settings, name: str, targets: tuple[str, ...], selector: str | None, output: str) -> None:
     """Who takes which fields from the profile NAME, directly or through another."""
     from controller.cli.terminal import environment
-    from controller.operations.impact import ask_profile
+    from controller.operations.impact import load_profile_impact
 
-    _ask_and_print(settings, ask_profile(settings, parse_scope(None, targets, selector), name, environment()), output)
+    _run_and_print_impact(
+        settings, load_profile_impact(settings, parse_scope(None, targets, selector), name, environment()), output
+    )
 
 
 @command.command(epilog="Example: merchantctl impact connection quickbooks-online")
@@ -66,19 +68,21 @@ def profile(settings: Settings, name: str, targets: tuple[str, ...], selector: s
 def connection(settings: Settings, platform: str, targets: tuple[str, ...], selector: str | None, output: str) -> None:
     """Who is connected to the accounting platform PLATFORM, or is to be."""
     from controller.cli.terminal import environment
-    from controller.operations.impact import ask_connection
+    from controller.operations.impact import load_connection_impact
 
-    _ask_and_print(
-        settings, ask_connection(settings, parse_scope(None, targets, selector), platform, environment()), output
+    _run_and_print_impact(
+        settings,
+        load_connection_impact(settings, parse_scope(None, targets, selector), platform, environment()),
+        output,
     )
 
 
-def _ask_and_print(settings: Settings, question: Coroutine[Any, Any, Impact], output: str) -> None:
+def _run_and_print_impact(settings: Settings, impact_coroutine: Coroutine[Any, Any, Impact], output: str) -> None:
     from controller.cli.json_envelope import manifests_revision, render_document
     from controller.cli.terminal import paint_for, run_async
     from controller.reporting.impact import impact_json, impact_text
 
-    impact = run_async(question)
+    impact = run_async(impact_coroutine)
     if output == "json":
         document = {"schemaVersion": 1, "kind": "Impact", "complete": True, **impact_json(impact)}
         click.echo(render_document(document, settings.base_url, manifests_revision(settings)))

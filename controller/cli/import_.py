@@ -91,7 +91,7 @@ def command(ctx: click.Context, /, out: str | None, overwrite: bool, account: bo
     if account:
         if overwrite or any(options[name] for name in ("match", "platform", "limit", "zone")):
             raise UsageError("--account is about no merchant: leave out what chooses merchants, and --overwrite")
-        _import_account(ctx, settings, folder)
+        _import_account_settings(ctx, settings, folder)
         return
     with progress("Reading") as on_progress:
         result = run_async(
@@ -107,7 +107,7 @@ def command(ctx: click.Context, /, out: str | None, overwrite: bool, account: bo
     ctx.exit(_exit_code(result))
 
 
-def _import_account(ctx: click.Context, settings: Settings, folder: Path | None) -> None:
+def _import_account_settings(ctx: click.Context, settings: Settings, folder: Path | None) -> None:
     """Write the account's own settings, each kind in a file of its own."""
     from controller.cli.files import write_new_file
     from controller.cli.terminal import environment, run_async
@@ -162,7 +162,7 @@ def _write_manifests(result: ImportResult, folder: Path, root: Path) -> None:
     taken_paths = {str(path.relative_to(folder).with_suffix("")) for path in folder.glob("*/*")}
     for manifest in result.manifests:
         if manifest.name not in result.declared_in or not _is_merchant(manifest):
-            relative_path = unique_name(_relative_path(manifest), taken_paths)
+            relative_path = unique_name(_relative_path_without_suffix(manifest), taken_paths)
             taken_paths.add(relative_path)
             write_new_file(folder / f"{relative_path}.yaml", yaml_text([manifest]), root)
     for file, (before, after) in contents.items():
@@ -196,7 +196,7 @@ def _is_merchant(manifest: NewManifest) -> bool:
     return manifest.kind == MERCHANT_KIND
 
 
-def _relative_path(manifest: NewManifest) -> str:
+def _relative_path_without_suffix(manifest: NewManifest) -> str:
     """Where a manifest stands below the folder, without its ending."""
     from controller.desired.generate import slug
     from controller.desired.schema import PROFILE_KIND

@@ -75,7 +75,7 @@ def group(ctx: click.Context, /, no_color: bool, verbose: int, **flags: object) 
     if no_color:
         ctx.color = False
     if verbose:
-        _log_to_stderr(verbose)
+        _configure_logging(verbose)
 
 
 def run(arguments: list[str], environment: Environment | None = None) -> int:
@@ -91,15 +91,15 @@ def run(arguments: list[str], environment: Environment | None = None) -> int:
     except click.ClickException as error:
         return _print_click_error(error)
     except InvalidSettings as error:
-        _print_json_error(arguments, str(error), 64)
+        _print_json_error_if_requested(arguments, str(error), 64)
         return _print_error(str(error), 64)
     except InvalidManifests as error:
-        _print_json_error(arguments, str(error), error.exit_code, error.diagnostics)
+        _print_json_error_if_requested(arguments, str(error), error.exit_code, error.diagnostics)
         for diagnostic in error.diagnostics:
             click.echo(str(diagnostic), err=True)
         return _print_error(str(error), error.exit_code)
     except MerchantctlError as error:
-        _print_json_error(arguments, str(error), error.exit_code)
+        _print_json_error_if_requested(arguments, str(error), error.exit_code)
         return _print_error(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return _print_error("Stopped.", 130)
@@ -108,9 +108,9 @@ def run(arguments: list[str], environment: Environment | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        return _handle_os_error(error)
+        return _print_os_error(error)
     except Exception as error:
-        return _handle_internal_error(error)
+        return _print_internal_error(error)
 
 
 def _reopen_closed_streams() -> None:
@@ -143,7 +143,7 @@ def _print_click_error(error: click.ClickException) -> int:
     return MerchantctlError.exit_code if type(error) is click.ClickException else 64
 
 
-def _print_json_error(
+def _print_json_error_if_requested(
     arguments: list[str], message: str, exit_code: int, diagnostics: Sequence[Diagnostic] = ()
 ) -> None:
     """Print the error as a JSON document on stdout, where the command line asks for JSON."""
@@ -166,14 +166,14 @@ _REMEDIES = {
 }
 
 
-def _handle_os_error(error: OSError) -> int:
+def _print_os_error(error: OSError) -> int:
     """Report what the machine lacks, with a remedy; any other OSError is a bug in merchantctl."""
     if error.errno in _REMEDIES:
         problem, remedy = os.strerror(error.errno or 0), _REMEDIES[error.errno or 0]
     elif not _has_current_folder():
         problem, remedy = "the current folder is gone", "Change to one that is there"
     else:
-        return _handle_internal_error(error)
+        return _print_internal_error(error)
     # On a full disk stdout may still hold text that it could not write: Python would fail again when it exits.
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -191,7 +191,7 @@ def _has_current_folder() -> bool:
     return True
 
 
-def _handle_internal_error(error: Exception) -> int:
+def _print_internal_error(error: Exception) -> int:
     if os.environ.get("MERCHANTCTL_DEBUG") == "1":
         import traceback
 
@@ -214,7 +214,7 @@ def _redact_secrets(text: str) -> str:
     return mask_passwords(text)
 
 
-def _log_to_stderr(verbose: int) -> None:
+def _configure_logging(verbose: int) -> None:
     import logging
 
     class OneLine(logging.Formatter):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from controller.cli.formats import PLAN_FORMATS, View, render_isolated
+from controller.cli.formats import PLAN_FORMATS, View, render_isolating_faults
 from controller.cli.options import output_option, parse_scope, path_argument, record_option, selection_options
 from controller.settings import Settings
 
@@ -61,9 +61,9 @@ def command(
             )
         )
     view = View(paint_for(sys.stdout), in_depth=ctx.find_root().params["verbose"] > 0)
-    text, plan = render_isolated(plan, PLAN_FORMATS[output], view)
+    text, plan = render_isolating_faults(plan, PLAN_FORMATS[output], view)
     if out:
-        document, plan = render_isolated(plan, PLAN_FORMATS["json"], view)
+        document, plan = render_isolating_faults(plan, PLAN_FORMATS["json"], view)
         write_output_file(out, document + "\n")
     click.echo(text)
     ctx.exit(exit_code("plan", plan, flags["detailed_exitcode"]))

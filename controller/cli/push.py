@@ -72,7 +72,7 @@ def command(
     if only_status:
         if source is not None:
             raise UsageError("--status sends nothing: leave out FILE")
-        _show_status(settings, name, output)
+        _show_pushed_datasets(settings, name, output)
         return
     if source is None:
         raise UsageError("name a file or a folder to push, or - for stdin; or say --status")
@@ -114,13 +114,13 @@ def _print_report(settings: Settings, name: str, report: PushReport, output: str
         click.echo(push_text(name, report, paint_for(sys.stdout)))
 
 
-def _show_status(settings: Settings, name: str, output: str) -> None:
+def _show_pushed_datasets(settings: Settings, name: str, output: str) -> None:
     from controller.cli.json_envelope import manifests_revision, render_document
     from controller.cli.terminal import environment, paint_for, run_async
-    from controller.push.operations import pushed_datasets
+    from controller.push.operations import update_and_load_datasets
     from controller.reporting.sync_and_upload import pushed_datasets_json, pushed_datasets_text
 
-    datasets = run_async(pushed_datasets(settings, name, environment=environment()))
+    datasets = run_async(update_and_load_datasets(settings, name, environment=environment()))
     if output == "json":
         click.echo(
             render_document(pushed_datasets_json(name, datasets), settings.base_url, manifests_revision(settings))

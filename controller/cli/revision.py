@@ -70,7 +70,7 @@ def release(settings: Settings, commit: str) -> None:
     """Let `run` put the held revision COMMIT in force."""
     from state import RevisionStatus
 
-    _decide(settings, commit, RevisionStatus.RELEASED)
+    _decide_held_revision(settings, commit, RevisionStatus.RELEASED)
     click.echo(f"Released {commit}. A running `merchantctl run` takes it when it fetches next, within a minute.")
 
 
@@ -81,7 +81,7 @@ def reject(settings: Settings, commit: str) -> None:
     """Leave the revision in force where it is; a newer commit than that is taken as usual."""
     from state import RevisionStatus
 
-    _decide(settings, commit, RevisionStatus.REJECTED)
+    _decide_held_revision(settings, commit, RevisionStatus.REJECTED)
     click.echo(f"Rejected {commit}. What is in force stays so until a commit descends from it.")
 
 
@@ -91,7 +91,7 @@ async def _load_in_force_and_held(store: Store) -> tuple[RevisionRow | None, Rev
     return await store.revisions.load(RevisionStatus.IN_FORCE), await store.revisions.load(RevisionStatus.HELD)
 
 
-def _decide(settings: Settings, commit: str, status: RevisionStatus) -> None:
+def _decide_held_revision(settings: Settings, commit: str, status: RevisionStatus) -> None:
     """Raises UsageError where no such revision is held."""
     from controller.cli.state_access import query_state
     from controller.operations.bootstrap import current_author

@@ -107,7 +107,7 @@ def start(
     name, lock_timeout, foreground = (options.pop(each) for each in ("name", "lock_timeout", "foreground"))
     rollout_spec = _parse_spec(**options)
     _require_terminal(yes)
-    confirm = _confirm_callback(output, yes, preview_text, "Roll it out?")
+    confirm = _show_and_confirm_callback(output, yes, preview_text, "Roll it out?")
     request = StartRequest(parse_scope(path, targets, selector), rollout_spec, confirm, name, lock_timeout, foreground)
     with _progress_sink() as sink:
         result = run_async(start_rollout(_settings(ctx), request, sink, environment=environment()))
@@ -244,7 +244,7 @@ def undo(
     from controller.rollout.operations import UndoRequest, undo_rollout
 
     _require_terminal(yes)
-    request = UndoRequest(name, allow, _confirm_callback(output, yes, plan_text, "Put it back?"), lock_timeout)
+    request = UndoRequest(name, allow, _show_and_confirm_callback(output, yes, plan_text, "Put it back?"), lock_timeout)
     with _progress_sink() as sink:
         result = run_async(undo_rollout(_settings(ctx), request, sink, environment=environment()))
     ctx.exit(_print_nothing_done(result, output) if isinstance(result, FleetPlan) else _print_result(result, output))
@@ -261,11 +261,11 @@ def _parse_spec(
     """The spec of a rollout. Raises UsageError for an invalid wave or time."""
     from controller.desired.selector import parse_selector
     from controller.model.rollout import RolloutSpec
-    from controller.rollout.waves import DEFAULT_WAVES, is_selector
+    from controller.rollout.waves import DEFAULT_WAVES, is_selector_or_raise
     from controller.settings import parse_duration
 
     for wave in waves:
-        if is_selector(wave):
+        if is_selector_or_raise(wave):
             parse_selector(wave)
     try:
         seconds = parse_duration(soak)
@@ -279,7 +279,9 @@ def _require_terminal(yes: bool) -> None:
         raise UsageError("there is no terminal to ask on; say --yes to go on without asking. Nothing was done.")
 
 
-def _confirm_callback(output: str, yes: bool, render: Callable[[T, Paint], str], question: str) -> Callable[[T], bool]:
+def _show_and_confirm_callback(
+    output: str, yes: bool, render: Callable[[T, Paint], str], question: str
+) -> Callable[[T], bool]:
     """A callback that shows what would be done, on stderr where stdout is for a program, and asks unless `--yes`."""
 
     def confirm_shown(subject: T) -> bool:

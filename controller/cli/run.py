@@ -46,7 +46,7 @@ Exit codes: those of apply, or of drift with --report-only, where --once ends; e
 def command(ctx: click.Context, /, once: bool, report_only: bool, **flags: str | None) -> None:
     """Stay, and keep every merchant as declared: look at everyone again and again, and at once at whom a webhook
     or a changed manifest is about. Logs to stderr; with --once the report of an apply, or of drift, goes to stdout."""
-    from controller.cli.formats import APPLY_FORMATS, DRIFT_FORMATS, View, render_isolated
+    from controller.cli.formats import APPLY_FORMATS, DRIFT_FORMATS, View, render_isolating_faults
     from controller.cli.terminal import environment, paint_for, run_async
     from controller.daemon.bootstrap import run_daemon, run_once
     from controller.model.exit_codes import exit_code
@@ -67,10 +67,10 @@ def command(ctx: click.Context, /, once: bool, report_only: bool, **flags: str |
     result = run_async(run_once(current_settings(), report_only=report_only, environment=environment()))
     view = View(paint_for(sys.stdout))
     if isinstance(result, FleetPlan) and report_only:
-        text, plan = render_isolated(result, DRIFT_FORMATS["text"], view)
+        text, plan = render_isolating_faults(result, DRIFT_FORMATS["text"], view)
         code = exit_code("drift", plan)
     else:
-        text, report = render_isolated(result, APPLY_FORMATS["text"], view)
+        text, report = render_isolating_faults(result, APPLY_FORMATS["text"], view)
         code = exit_code("apply", report)
     click.echo(text)
     ctx.exit(code)

@@ -217,7 +217,7 @@ _FORCE_WARNING = (
 async def _load_held_locks(store: Store) -> list[tuple[LockKind, LockRow, float | None]]:
     """Of each lock that somebody has the holder, and the seconds since its last heartbeat; None where it is dead."""
     return [
-        (kind, holder, await lock.holder_silent_for())
+        (kind, holder, await lock.holder_silence_s())
         for kind, lock in store.locks().items()
         if (holder := await lock.load_holder())
     ]

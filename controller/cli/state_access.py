@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from controller.cli.terminal import run_async
 from controller.model.errors import LockedByOtherRun, StateError
-from controller.operations.bootstrap import ignore_message, open_store, state_lock
+from controller.operations.bootstrap import hold_state_lock, ignore_message, open_store
 from controller.settings import Settings
 from state import LockKind, ProcessIdentity, Store
 from state.errors import StateLocked, StateProblem
@@ -23,7 +23,7 @@ def query_state(settings: Settings, question: Callable[[Store], Awaitable[T]]) -
     """Open the state, which need not be writable, and return the answer to one question."""
 
     async def run_question() -> T:
-        async with open_store(settings, ignore_message) as store, _translate_errors():
+        async with open_store(settings, ignore_message) as store, _translate_state_errors():
             return await question(store)
 
     return run_async(run_question())
@@ -35,9 +35,9 @@ def edit_state(settings: Settings, correction: Callable[[Store], Awaitable[T]]) 
     async def run_correction() -> T:
         async with (
             open_store(settings) as store,
-            state_lock(store.lock, 0),
-            state_lock(store.controller_lock, MAX_PASS_WAIT_S),
-            _translate_errors(),
+            hold_state_lock(store.lock, 0),
+            hold_state_lock(store.controller_lock, MAX_PASS_WAIT_S),
+            _translate_state_errors(),
         ):
             return await correction(store)
 
@@ -48,14 +48,14 @@ def break_lock(settings: Settings, kind: LockKind, owner: ProcessIdentity) -> No
     """End that owner's lock, dead or alive. Raises LockedByOtherRun where another process holds it by now."""
 
     async def run_break() -> None:
-        async with open_store(settings) as store, _translate_errors():
+        async with open_store(settings) as store, _translate_state_errors():
             await store.locks()[kind].force_release(owner)
 
     run_async(run_break())
 
 
 @asynccontextmanager
-async def _translate_errors() -> AsyncIterator[None]:
+async def _translate_state_errors() -> AsyncIterator[None]:
     try:
         yield
     except StateLocked as error:

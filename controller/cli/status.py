@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import click
 
-from controller.cli.formats import STATUS_FORMATS, View, render_isolated
+from controller.cli.formats import STATUS_FORMATS, View, render_isolating_faults
 from controller.cli.options import (
     MerchantNameParameter,
     NonEmptyArgument,
@@ -64,6 +64,6 @@ def command(
             )
         )
     view = View(paint_for(sys.stdout), in_depth=name is not None)
-    text, plan = render_isolated(plan, STATUS_FORMATS[output], view)
+    text, plan = render_isolating_faults(plan, STATUS_FORMATS[output], view)
     click.echo(text)
     ctx.exit(exit_code("status", plan))

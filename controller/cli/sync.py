@@ -68,17 +68,17 @@ def command(
 ) -> None:
     """Put the sales of the merchant NAME into the books now: for testing, since schedules do it day by day."""
     from controller.cli.terminal import environment, print_notice, run_async
-    from controller.operations.sync import SyncRequest, confirm_and_sync, latest_sync
+    from controller.operations.sync import SyncRequest, confirm_and_sync, load_latest_sync
 
     settings: Settings = ctx.obj
     sync_range = _parse_range(**options)
     left_off = False
     if options["only_status"]:
-        latest = run_async(latest_sync(settings, name, wait=wait, environment=environment()))
+        latest = run_async(load_latest_sync(settings, name, wait=wait, environment=environment()))
     else:
         if not yes and not sys.stdin.isatty():
             raise UsageError("there is no terminal to ask on; say --yes to sync without asking. Nothing was done.")
-        request = SyncRequest(sync_range, _confirm_callback(name, yes), lock_timeout, print_notice)
+        request = SyncRequest(sync_range, _show_and_confirm_callback(name, yes), lock_timeout, print_notice)
         result = run_async(confirm_and_sync(settings, name, request, environment=environment()))
         if result is None:
             click.echo("Nothing was done.", err=True)
@@ -102,7 +102,7 @@ def _parse_range(
     return SyncRange(start, finish or until)
 
 
-def _confirm_callback(name: str, yes: bool) -> Callable[[SyncPreview], bool]:
+def _show_and_confirm_callback(name: str, yes: bool) -> Callable[[SyncPreview], bool]:
     """A callback that shows on stderr what the sync would cover, with its warning, and asks unless `--yes`."""
 
     def confirm_sync(preview: SyncPreview) -> bool:

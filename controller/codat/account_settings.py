@@ -41,7 +41,7 @@ class SettingsAddress:
     write_path: str
 
 
-def address_of(part: str) -> SettingsAddress:
+def settings_address(part: str) -> SettingsAddress:
     """The address of a part (see `model.account_settings.part_of`)."""
     root, _, locale = part.partition(".")
     if root == TEXT_ROOT:
@@ -68,14 +68,14 @@ def live_settings(part: str, document: JsonObject) -> LiveSettings:
     return LiveSettings((visible_accounts_from if part == VISIBLE_ACCOUNTS_PATH else profile_from)(document))
 
 
-def changed_document(part: str, fresh: JsonObject, changes: Mapping[str, Value]) -> JsonObject:
+def settings_write_body(part: str, fresh: JsonObject, changes: Mapping[str, Value]) -> JsonObject:
     """What to send so that these settings change, and nothing else does."""
     makers: Mapping[str, Callable[[JsonObject, Mapping[str, Value]], JsonObject]] = {
         VISIBLE_ACCOUNTS_PATH: lambda _, values: visible_accounts_body(values[VISIBLE_ACCOUNTS_PATH]),
         PROFILE_PART: changed_profile,
         DATA_TYPES_ROOT: changed_data_types,
     }
-    return makers.get(part, text_changes)(fresh, changes)
+    return makers.get(part, changed_texts)(fresh, changes)
 
 
 # The Sync Flow's text -----------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ def _text_from(key: str, value: Any) -> str | None:
     return None if text is None else nfc(text)
 
 
-def text_changes(fresh: JsonObject, changes: Mapping[str, Value]) -> JsonObject:
+def changed_texts(fresh: JsonObject, changes: Mapping[str, Value]) -> JsonObject:
     """The body that sets texts by path, in the shape in which they were read."""
     body: JsonObject = {}
     for path, text in changes.items():
@@ -152,7 +152,7 @@ def data_types_from(body: JsonObject) -> LiveSettings:
     locked: set[str] = set()
     for entry in _data_type_entries(body):
         paths = {key: f"{DATA_TYPES_ROOT}.{entry['dataType']}.{key}" for key in _DATA_TYPE_KEYS}
-        values |= {path: _to_value(entry.get(key)) for key, path in paths.items()}
+        values |= {path: _data_type_value(entry.get(key)) for key, path in paths.items()}
         locked |= set(paths.values()) if entry.get("isLocked") is True else set()
     return LiveSettings(values, frozenset(locked))
 
@@ -182,7 +182,7 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and not isinstance(value, VerbatimNumber)
 
 
-def _to_value(value: Any) -> Value:
+def _data_type_value(value: Any) -> Value:
     if isinstance(value, VerbatimNumber):
         return int(value) if value.isdecimal() else str(value)
     return value if isinstance(value, bool | str) else None

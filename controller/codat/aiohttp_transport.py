@@ -50,7 +50,7 @@ async def open_network(base_url: str, concurrency: int) -> AsyncIterator[httpx.A
     """The real network. MerchantctlError with an aiohttp that would resend writes."""
     # Reading certificates takes as long as twenty requests. Plain HTTP needs none: there, no server would be trusted.
     is_plain = base_url.lower().startswith("http:")
-    certificates = _trusting_nobody() if is_plain else _trusted_certificates()
+    certificates = _ssl_context_without_certificates() if is_plain else _ssl_context_with_certificates()
     connector = aiohttp.TCPConnector(limit=concurrency, ssl=certificates, keepalive_timeout=MAX_IDLE_S)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         # On a dropped connection aiohttp silently sends PUT and DELETE again: a second write that nobody asked for.
@@ -66,13 +66,13 @@ async def open_network(base_url: str, concurrency: int) -> AsyncIterator[httpx.A
 
 
 @cache
-def _trusting_nobody() -> ssl.SSLContext:
+def _ssl_context_without_certificates() -> ssl.SSLContext:
     """Made once per process."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @cache
-def _trusted_certificates() -> ssl.SSLContext:
+def _ssl_context_with_certificates() -> ssl.SSLContext:
     """Read once per process."""
     return httpx.create_ssl_context(trust_env=False)
 

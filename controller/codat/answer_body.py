@@ -97,6 +97,6 @@ def _decompressor(encoding: str) -> Callable[[bytes, int], bytes]:
     return _Decompressor(_ZLIB_WINDOW_BITS[name])
 
 
-def format_size(number: int) -> str:
+def format_size(size_bytes: int) -> str:
     """`64 MB`, `120 bytes`."""
-    return f"{number / 1024 / 1024:,.0f} MB" if number >= 1024 * 1024 else f"{number:,} bytes"
+    return f"{size_bytes / 1024 / 1024:,.0f} MB" if size_bytes >= 1024 * 1024 else f"{size_bytes:,} bytes"

@@ -56,16 +56,17 @@ M = TypeVar("M", bound=WireModel)
 
 def parse_answer(model: type[M], body: bytes) -> M:
     """The answer as `model`. UnreadableAnswer for JSON of another form, ValueError for what is no whole JSON."""
-    return _parse(model.model_validate_json, body)
+    return _sanitize_and_parse(model.model_validate_json, body)
 
 
 def parse_rows(model: type[M], body: bytes) -> dict[str, M | UnexpectedRow]:
     """A JSON object whose values are rows, each read on its own. Errors as of `parse_answer`."""
-    rows: dict[str, M | UnexpectedRow] = _parse(validator_of(dict[str, TolerantRow[model]]).validate_json, body)  # type: ignore[valid-type]
+    validator = validator_of(dict[str, TolerantRow[model]])  # type: ignore[valid-type]
+    rows: dict[str, M | UnexpectedRow] = _sanitize_and_parse(validator.validate_json, body)
     return rows
 
 
-def _parse(parse: Callable[[bytes], T], body: bytes) -> T:
+def _sanitize_and_parse(parse: Callable[[bytes], T], body: bytes) -> T:
     problem = ""
     try:
         return parse(sanitize_json(body))

@@ -47,7 +47,7 @@ class CircuitBreaker:
         """Whether to retry a read. While nothing is answered, one attempt of each read is enough."""
         return self._unanswered_attempts < MAX_UNANSWERED_READS
 
-    def record_given_up_or_raise(self, problem: RemoteError) -> None:
+    def record_given_up_read_or_raise(self, problem: RemoteError) -> None:
         """A read is not retried any more. ApiNotAnswering where that was one too many."""
         if not _is_no_answer(problem):
             return

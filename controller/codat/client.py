@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from controller.codat import from_wire, wire
-from controller.codat.account_settings import address_of, live_settings
+from controller.codat.account_settings import live_settings, settings_address
 from controller.codat.aiohttp_transport import OpenNetwork, open_network
 from controller.codat.answer_body import MAX_LISTING_BYTES, format_size
 from controller.codat.answer_parsing import UnreadableAnswer, parse_answer, parse_rows, problem_at, sanitize_json
@@ -78,7 +78,7 @@ class ListingSize:
     def __init__(self) -> None:
         self._bytes = 0
 
-    def add(self, page: bytes) -> None:
+    def add_or_raise(self, page: bytes) -> None:
         """UnreadableAnswer beyond MAX_LISTING_BYTES."""
         self._bytes += len(page)
         if self._bytes > MAX_LISTING_BYTES:
@@ -118,14 +118,14 @@ class Reader:
         self._transport.rate_limiter.set_budget(per_minute)
 
     @property
-    def waits_for_budget(self) -> bool:
+    def has_waiting_requests(self) -> bool:
         """Whether requests wait for their turn."""
-        return self._transport.rate_limiter.is_awaited
+        return self._transport.rate_limiter.has_waiting_requests
 
     @property
-    def sent_within_a_minute(self) -> int:
+    def requests_in_last_minute(self) -> int:
         """Requests under way, or answered within the last minute."""
-        return self._transport.rate_limiter.sent_within_a_minute
+        return self._transport.rate_limiter.requests_in_last_minute
 
     @property
     def reads(self) -> int:
@@ -207,7 +207,7 @@ class Reader:
         That alone does not prove that it was deleted: the listing must not have it either.
         """
         try:
-            company = await self._transport.read(_company_path(company_id), _own_company_parser(company_id))
+            company = await self._transport.read(_company_path(company_id), _company_parser(company_id))
         except NotFound:
             return Absent()
         if company.unreadable_parts:
@@ -216,13 +216,13 @@ class Reader:
 
     async def configuration(self, company_id: str) -> bytes:
         """#12: the document, byte for byte; checked to be whole JSON, and this company's own."""
-        return await self._transport.read(_configuration_path(company_id), _own_document_parser(company_id))
+        return await self._transport.read(_configuration_path(company_id), _document_owner_checker(company_id))
 
     async def data_status(self, company_id: str) -> Mapping[str, DataTypeStatus]:
         """#22: by data type, how its last pull went; types that were never requested may be missing."""
         return await self._transport.read(f"{_company_path(company_id)}/dataStatus", _parse_data_status)
 
-    async def record(self, company_id: str, kind: RefKind, record_id: str) -> BooksRecord | Absent:
+    async def books_record(self, company_id: str, kind: RefKind, record_id: str) -> BooksRecord | Absent:
         """#27, #29-31: one row of the cached books, deleted ones included; Absent when there is none of that id.
 
         NotFound when nothing at all is cached, DataNotReady when the type was never pulled. UnexpectedAnswer when
@@ -266,10 +266,10 @@ class Reader:
             raise UnexpectedAnswer(f"GET {path}: the answer does not say which accounts have the {field} {text!r}")
         return found
 
-    async def account_types(self, company_id: str, connection_id: str) -> tuple[str, ...]:
+    async def creatable_account_types(self, company_id: str, connection_id: str) -> tuple[str, ...]:
         """#34: in which categories an account can be created in the books; empty where that is not said."""
         path = f"{_connection_path(company_id, connection_id)}/options/chartOfAccounts"
-        return from_wire.account_types_from(
+        return from_wire.creatable_account_types_from(
             await self._transport.read(path, partial(parse_answer, wire.PushOptionsJson))
         )
 
@@ -351,7 +351,7 @@ class Reader:
 
         account_id  that of the account, where Codat tells it
         """
-        path = address_of(part).read_path
+        path = settings_address(part).read_path
         if "{account}" in path:
             if account_id is None:
                 raise UnexpectedAnswer(f"GET {path}: Codat does not tell this key which account it is for")
@@ -391,12 +391,14 @@ class Reader:
             raise UnexpectedAnswer(f"GET {HOOK_PATHS[kind]}: {len(found)} rules were read, and Codat counts {total}")
         return tuple(found.values())
 
-    async def _company_page(self, chosen: Query, size: ListingSize, page: PageRequest) -> wire.CompanyPageJson:
+    async def _company_page(
+        self, filter_and_order: Query, size: ListingSize, page: PageRequest
+    ) -> wire.CompanyPageJson:
         def parse(body: bytes) -> wire.CompanyPageJson:
-            size.add(body)
+            size.add_or_raise(body)
             return parse_answer(wire.CompanyPageJson, body)
 
-        query: Query = {"page": page.number, "pageSize": page.size, **chosen}
+        query: Query = {"page": page.number, "pageSize": page.size, **filter_and_order}
         return await self._transport.read("/meta/companies", parse, query)
 
 
@@ -438,7 +440,7 @@ class Client(Reader):
             if before_write:
                 await before_write()
             after = await api._write(
-                "PUT", _company_path(company_id), {"name": name, **kept}, _own_object_parser(company_id)
+                "PUT", _company_path(company_id), {"name": name, **kept}, _raw_company_parser(company_id)
             )
             return tuple(key for key, value in kept.items() if value and after.get(key) != value)
 
@@ -455,7 +457,7 @@ class Client(Reader):
             "POST", f"/meta{_company_path(company_id)}/connections", platform, _parse_connection, idempotency_key
         )
 
-    async def unlink(self, company_id: str, connection_id: str) -> Connection:
+    async def unlink_connection(self, company_id: str, connection_id: str) -> Connection:
         """#9: revoke access; the configuration stays. Only a linked connection can be unlinked."""
         path = f"/meta{_company_path(company_id)}/connections/{_checked_id(connection_id)}"
         return await self._write("PATCH", path, {"status": "Unlinked"}, _parse_connection)
@@ -473,7 +475,7 @@ class Client(Reader):
 
     async def set_configuration(self, company_id: str, document: bytes) -> bytes:
         """#13: replace the whole document; returns it as stored."""
-        path, parse = _configuration_path(company_id), _own_document_parser(company_id)
+        path, parse = _configuration_path(company_id), _document_owner_checker(company_id)
         return await self._transport.write("POST", path, document, parse)
 
     async def refresh(self, company_id: str) -> None:
@@ -502,7 +504,7 @@ class Client(Reader):
 
     async def set_settings(self, part: str, document: JsonObject) -> None:
         """#19, #21, #45, #47: what `codat.account_settings.changed_document` made of a fresh read."""
-        address = address_of(part)
+        address = settings_address(part)
         await self._transport.write(address.write_method, address.write_path, serialise(document), _ignore_body)
 
     async def create_hook(self, hook: Hook) -> str:
@@ -569,7 +571,7 @@ def _parse_company(body: bytes) -> Company:
     return company
 
 
-def _own_object_parser(company_id: str) -> Callable[[bytes], dict[str, object]]:
+def _raw_company_parser(company_id: str) -> Callable[[bytes], dict[str, object]]:
     """Parses this company as a JSON object; ValueError for the answer about another one."""
 
     def parse(body: bytes) -> dict[str, object]:
@@ -581,7 +583,7 @@ def _own_object_parser(company_id: str) -> Callable[[bytes], dict[str, object]]:
     return parse
 
 
-def _own_company_parser(company_id: str) -> Callable[[bytes], Company]:
+def _company_parser(company_id: str) -> Callable[[bytes], Company]:
     """Parses this company; ValueError for the answer about another one."""
 
     def parse(body: bytes) -> Company:
@@ -593,7 +595,7 @@ def _own_company_parser(company_id: str) -> Callable[[bytes], Company]:
     return parse
 
 
-def _own_document_parser(company_id: str) -> Callable[[bytes], bytes]:
+def _document_owner_checker(company_id: str) -> Callable[[bytes], bytes]:
     """Checks that the document is this company's, and returns it byte for byte: the undeclared parts go back as is."""
 
     def parse(body: bytes) -> bytes:

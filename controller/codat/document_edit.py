@@ -105,7 +105,7 @@ def restore_values(document: bytes, previous: Sequence[Mapping[str, str | None]]
     return raw_json.serialise(root)
 
 
-def sync_hour_from(places: Mapping[str, str | None], now: datetime) -> Value:
+def sync_hour_from_pointers(places: Mapping[str, str | None], now: datetime) -> Value:
     """The sync hour, as `Configuration` has it, of a schedule with these values by JSON pointer, as JSON text."""
     root: JsonObject = {"schedule": {}}
     for pointer, text in places.items():
@@ -166,12 +166,12 @@ def _set_field(root: JsonObject, path: str, value: Value) -> None:
         parent = ensure_object(root, *parent_keys)
         parent[name] = _wire_value(value)
         if path == SYNC_HOUR_PATH:
-            _drop_time_zone(parent)
+            _drop_time_zone_keeping_start(parent)
     else:
         raise FieldNotOffered(f"{path} is no field of a configuration")
 
 
-def _drop_time_zone(schedule: JsonObject) -> None:
+def _drop_time_zone_keeping_start(schedule: JsonObject) -> None:
     """Remove the schedule's time zone; a start that was local to it stays the same instant."""
     text, zone = schedule.get("startDate"), schedule.get("timeZone")
     start = parse_start_date(text, zone) if isinstance(text, str) and isinstance(zone, str) else None

@@ -143,7 +143,7 @@ def throttle_seconds(headers: Mapping[str, str]) -> float | None:
     The longer of `Retry-After` and the reset of a quota that is used up.
     """
     quota, retry_after_s = Quota.from_headers(headers), retry_after_seconds(headers)
-    reset_s = quota.seconds_left if quota and quota.remaining == 0 else 0.0
+    reset_s = quota.seconds_until_reset if quota and quota.remaining == 0 else 0.0
     # `Retry-After: 0` stays 0, which is known, and no header None.
     return max(retry_after_s or 0.0, reset_s) or retry_after_s
 

@@ -161,7 +161,7 @@ def account_push_from(push: wire.PushJson) -> AccountPush:
     )
 
 
-def account_types_from(options: wire.PushOptionsJson) -> tuple[str, ...]:
+def creatable_account_types_from(options: wire.PushOptionsJson) -> tuple[str, ...]:
     """The categories in which an account can be created; empty where they are not listed."""
     category = (options.properties or {}).get("fullyQualifiedCategory")
     choices = category.options if isinstance(category, wire.PushPropertyJson) else None

@@ -145,7 +145,7 @@ class ListingBuilder:
                 previous = await self._fetch(PageRequest(request.number - 1, request.size))
                 self._compare_with_known([_row_key(row) for row in previous.results], request.start - request.size)
             new_rows = self._add_page(page, request)
-            if self._is_last_page(page, request, new_rows):
+            if self._is_last_page_or_raise(page, request, new_rows):
                 return
             if len(self._row_keys) > max_rows:
                 raise PagesInconsistent("the list grows as fast as it is read")
@@ -192,7 +192,7 @@ class ListingBuilder:
         if company:
             self.companies[key] = company
 
-    def _is_last_page(self, page: wire.CompanyPageJson, request: PageRequest, new_rows: int) -> bool:
+    def _is_last_page_or_raise(self, page: wire.CompanyPageJson, request: PageRequest, new_rows: int) -> bool:
         """Whether the list ends with this page, by Codat's total and by its link to a next page."""
         seen, total = len(self._row_keys), page.total_results
         has_next = None if page.links is None else page.links.next is not None

@@ -48,7 +48,7 @@ class Quota:
         return cls(parse_count(headers.get("x-rate-limit-limit")), remaining, resets_at)
 
     @property
-    def seconds_left(self) -> float:
+    def seconds_until_reset(self) -> float:
         """Seconds until the period ends; 0 when that is unknown or past."""
         return max(0.0, (self.resets_at - datetime.now(UTC)).total_seconds()) if self.resets_at else 0.0
 

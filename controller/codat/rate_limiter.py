@@ -104,11 +104,11 @@ class RateLimiter:
         budget.
         """
         lane = _LANE.get()
-        return Permit(self, lane, places) if await self.wait_for_places(places, lane) else None
+        return Permit(self, lane, places) if await self.acquire_places(places, lane) else None
 
-    async def wait_for_places(self, places: int, lane: RequestLane) -> bool:
+    async def acquire_places(self, places: int, lane: RequestLane) -> bool:
         """Take so many places once they are free. False: the quota is used up."""
-        if self._is_used_up_for(places, lane):
+        if self._is_quota_short_of(places, lane):
             return False
         # Behind whoever waits in this lane or in a more urgent one: nobody of the first lane for the background.
         if any(self._queues[: lane + 1]) or self._seconds_to_wait(places, lane) > 0:
@@ -138,7 +138,7 @@ class RateLimiter:
         if any(self._queues):
             self._admit()
 
-    def pause(self, seconds: float) -> None:
+    def throttle(self, seconds: float) -> None:
         """Codat answered 429: send nothing for so long, and then fewer at once."""
         now = self._loop.time()
         # Requests in flight together are all answered 429 together. That is one event: halve only once.
@@ -162,7 +162,7 @@ class RateLimiter:
             self._background_rests_until = resets_at
         # Who waits would wait for longer than is worth it: each is told at once, and not by a timeout of its own.
         for lane, queue in zip(RequestLane, self._queues, strict=True):
-            while queue and self._is_used_up_for(1, lane):
+            while queue and self._is_quota_short_of(1, lane):
                 waiting, _ = queue.popleft()
                 if not waiting.done():
                     waiting.set_result(False)
@@ -176,12 +176,12 @@ class RateLimiter:
                 self._admit()
 
     @property
-    def is_awaited(self) -> bool:
+    def has_waiting_requests(self) -> bool:
         """Whether requests wait for their turn."""
         return any(self._queues)
 
     @property
-    def sent_within_a_minute(self) -> int:
+    def requests_in_last_minute(self) -> int:
         """Requests whose places are taken: under way, or answered within the last minute."""
         since = self._loop.time() - BUDGET_WINDOW_S
         return sum(self._taken) + sum(answered > since for answered in self._answered_at)
@@ -202,20 +202,20 @@ class RateLimiter:
         return self._quota_resets_at > self._loop.time()
 
     @property
-    def is_exhausted(self) -> bool:
+    def is_quota_exhausted(self) -> bool:
         """Nothing remains of the quota for requests of this task, and it is reset later than is worth waiting for."""
-        return self.is_exhausted_for(_LANE.get())
+        return self.is_quota_exhausted_for(_LANE.get())
 
     @property
     def seconds_until_reset(self) -> float:
         """Seconds until Codat's quota is reset; 0 when that is past or unknown."""
         return max(0.0, self._quota_resets_at - self._loop.time())
 
-    def is_exhausted_for(self, lane: RequestLane) -> bool:
+    def is_quota_exhausted_for(self, lane: RequestLane) -> bool:
         """The same for a lane: the background leaves a reserve to the other."""
-        return self._is_used_up_for(1, lane)
+        return self._is_quota_short_of(1, lane)
 
-    def _is_used_up_for(self, places: int, lane: RequestLane) -> bool:
+    def _is_quota_short_of(self, places: int, lane: RequestLane) -> bool:
         is_far_off = self._quota_resets_at - self._loop.time() > MAX_QUOTA_WAIT_S
         return is_far_off and self._remaining_for(lane) < places
 
@@ -325,7 +325,7 @@ class RateLimiter:
             if waiting.done():  # cancelled while it stood in the queue
                 queue.popleft()
                 continue
-            if self._is_used_up_for(places, lane):
+            if self._is_quota_short_of(places, lane):
                 queue.popleft()
                 waiting.set_result(False)
                 continue
@@ -354,7 +354,7 @@ class Permit:
     @property
     def is_blocked(self) -> bool:
         """Whether Codat has said meanwhile that nothing may be sent."""
-        return self._rate_limiter.is_paused or self._rate_limiter.is_exhausted_for(self._lane)
+        return self._rate_limiter.is_paused or self._rate_limiter.is_quota_exhausted_for(self._lane)
 
     def record_answer(self, *, throttled: bool) -> None:
         """One of the requests was answered, or never will be: its place is used. `throttled`: with 429."""
@@ -365,7 +365,7 @@ class Permit:
     async def renew(self) -> bool:
         """Give all places back and wait for them again. False: the quota is used up."""
         self.close()
-        self._is_open = await self._rate_limiter.wait_for_places(self._places, self._lane)
+        self._is_open = await self._rate_limiter.acquire_places(self._places, self._lane)
         self.remaining = self._places if self._is_open else 0
         return self._is_open
 

@@ -20,7 +20,7 @@ from controller.model.hooks import Hook
 
 
 @asynccontextmanager
-async def open_read_only(
+async def open_read_only_client(
     base_url: str,
     api_key: str,
     *,
@@ -68,7 +68,7 @@ class ReadOnlyClient(Client):
     async def create_connection(self, company_id: str, platform: str, idempotency_key: str | None = None) -> NoReturn:
         _refuse("create connection")
 
-    async def unlink(self, company_id: str, connection_id: str) -> NoReturn:
+    async def unlink_connection(self, company_id: str, connection_id: str) -> NoReturn:
         _refuse("unlink connection")
 
     async def delete_connection(self, company_id: str, connection_id: str) -> NoReturn:

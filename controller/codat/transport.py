@@ -101,7 +101,7 @@ class RequestCounters:
     last_date_header: str = ""
     skew: timedelta | None = None
 
-    def compare_clocks(self, headers: Mapping[str, str], now: datetime) -> None:
+    def update_skew(self, headers: Mapping[str, str], now: datetime) -> None:
         """Update `skew` from an answer's `Date`; `now` is our clock. An answer without one, as a gateway's, changes
         nothing: what another answer said holds."""
         # Parsing a date is slow and many answers bear the same second. Only the first of them tells the skew to
@@ -194,7 +194,7 @@ class Transport:
     @property
     def resume_at(self) -> datetime | None:
         """When a quota that is used up will be reset; None while requests go through."""
-        return instant_after(self._rate_limiter.seconds_until_reset) if self._rate_limiter.is_exhausted else None
+        return instant_after(self._rate_limiter.seconds_until_reset) if self._rate_limiter.is_quota_exhausted else None
 
     @property
     def server_time(self) -> datetime | None:
@@ -241,7 +241,7 @@ class Transport:
                 problem, outcome = not_written.problem, not_written.outcome
             finally:
                 permit.close()
-            await self._wait_to_retry(problem, outcome, retries, write=True)
+            await self._wait_to_retry_or_raise(problem, outcome, retries, write=True)
 
     async def _send_with_retries(
         self,
@@ -277,7 +277,7 @@ class Transport:
             # Certainly not done, so a retry would be safe; but its document is as old as the read before it.
             if write and self._exchange_permit and (isinstance(problem, RateLimited) or problem.not_sent):
                 raise NotWritten(problem, outcome) from None
-            await self._wait_to_retry(problem, outcome, retries, write=write)
+            await self._wait_to_retry_or_raise(problem, outcome, retries, write=write)
             # The attempt that failed used up one of the two places: both anew, or the write would find none.
             if self._exchange_permit:
                 await self._exchange_permit.renew()
@@ -309,10 +309,10 @@ class Transport:
         if self._exchange_permit:  # nothing more is sent with it, and the check below needs a place itself
             self._exchange_permit.close()
             self._exchange_permit = None
-        if path == KEY_CHECK_PATH or await self._is_key_refused():
+        if path == KEY_CHECK_PATH or await self._probe_key_refused():
             raise ApiKeyRefused(f"{problem}: Codat refuses the API key; check the API key") from None
 
-    async def _is_key_refused(self) -> bool:
+    async def _probe_key_refused(self) -> bool:
         """Whether the key is refused where no merchant is asked about; False where that is not answered."""
         async with self._key_proof.lock:
             proven_at = self._key_proof.proven_at
@@ -327,7 +327,7 @@ class Transport:
                 self._key_proof.proven_at = self.now()
             return outcome.status in (401, 403)
 
-    async def _wait_to_retry(
+    async def _wait_to_retry_or_raise(
         self, problem: RemoteError, outcome: ApiAnswer | NoAnswer | None, retries: RetryBudget, *, write: bool
     ) -> None:
         """Wait until a retry may help; raise the problem where it may not, or must not be."""
@@ -339,18 +339,18 @@ class Transport:
         delay_s = retries.next_delay(retry_after_s, throttled=throttled) if retryable else None
         if delay_s is None:
             if not write:
-                self._breaker.record_given_up_or_raise(problem)
+                self._breaker.record_given_up_read_or_raise(problem)
             raise problem from None
         _LOG.info("%s: again in %.1f s", problem, delay_s)
         if throttled:
             # A 429 is about the whole account: pause every request, and let this one queue with the others.
-            self._rate_limiter.pause(delay_s)
+            self._rate_limiter.throttle(delay_s)
         else:
             await self._sleep(delay_s)
 
     async def _send_once(self, request: httpx.Request) -> ApiAnswer | NoAnswer | None:
         """What came back. None: not sent, since Codat said that its quota is used up."""
-        permit = await self._permit_for_one()
+        permit = await self._acquire_permit_for_one()
         if permit is None:
             return None
         throttled = False
@@ -361,7 +361,7 @@ class Transport:
                 self._counters.writes += 1
             async with asyncio.timeout(MAX_EXCHANGE_S):
                 response = await self._network.handle_async_request(request)
-                self._counters.compare_clocks(response.headers, self.now())
+                self._counters.update_skew(response.headers, self.now())
                 answer = await self._read_answer(response)
             throttled = answer.status == 429
             # Before `finally` frees this place for the next request, which must know of the 429 or the quota.
@@ -377,7 +377,7 @@ class Transport:
             if permit is not self._exchange_permit:
                 permit.close()
 
-    async def _permit_for_one(self) -> Permit | None:
+    async def _acquire_permit_for_one(self) -> Permit | None:
         """A permit with a place for one more request: that of the read and its write, where this is one of the two.
         None: the quota is used up."""
         permit = self._exchange_permit
@@ -406,7 +406,7 @@ class Transport:
         matters_below = max(2 * self._rate_limiter.max_in_flight, QUOTA_RESERVE * (limit or 0))
         if remaining is not None and (remaining <= matters_below or self._rate_limiter.knows_quota):
             quota = self.quota
-            self._rate_limiter.update_quota(remaining, quota.seconds_left if quota else 0.0, limit)
+            self._rate_limiter.update_quota(remaining, quota.seconds_until_reset if quota else 0.0, limit)
         if answer.status != 429:
             return
         seconds = throttle_seconds(answer.headers)
@@ -414,7 +414,7 @@ class Transport:
             # Too long to wait for: as if the quota were used up, so that requests fail at once and say until when.
             self._rate_limiter.update_quota(0, seconds)
         else:
-            self._rate_limiter.pause(max(seconds or 0.0, MIN_THROTTLE_WAIT_S))
+            self._rate_limiter.throttle(max(seconds or 0.0, MIN_THROTTLE_WAIT_S))
 
     async def _read_answer(self, response: httpx.Response) -> ApiAnswer:
         """The answer with its body; that of an error without the key, should Codat echo it."""

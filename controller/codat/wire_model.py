@@ -133,7 +133,7 @@ def json_path(steps: Sequence[int | str]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
 
 
-def json_keys(model: type[WireModel]) -> dict[str, Any]:
+def annotations_by_json_key(model: type[WireModel]) -> dict[str, Any]:
     """By key in the JSON, the annotation of what is read from there."""
     return {_json_key(model, attribute): hint for attribute, hint in model.__annotations__.items()}
 

@@ -39,14 +39,14 @@ def find_unexpected_changes(fresh: bytes, sent: bytes, found: bytes) -> Unexpect
 
 def section_paths(document: bytes) -> frozenset[str]:
     """Wire paths of the document's sections, MAX_SECTION_DEPTH deep. ValueError for what is no JSON object."""
-    return frozenset(_sections(parse_object(document)))
+    return frozenset(_iter_section_paths(parse_object(document)))
 
 
-def _sections(node: JsonObject, parents: tuple[str, ...] = ()) -> Iterator[str]:
+def _iter_section_paths(node: JsonObject, parents: tuple[str, ...] = ()) -> Iterator[str]:
     for key, value in node.items():
         if isinstance(value, dict) and len(parents) < MAX_SECTION_DEPTH:
             yield ".".join((*parents, key))
-            yield from _sections(value, (*parents, key))
+            yield from _iter_section_paths(value, (*parents, key))
 
 
 def _compared_leaves(node: JsonObject, parents: tuple[str, ...] = ()) -> Iterator[tuple[str, object]]:

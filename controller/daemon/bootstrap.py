@@ -52,16 +52,16 @@ from controller.operations.bootstrap import (
     RunRequest,
     build_run,
     current_process,
+    hold_state_lock,
     no_progress,
     open_reader,
     open_store,
     open_writer,
-    refuse_empty_root,
-    state_lock,
+    refuse_empty_root_and_state,
     stop_on_signals,
 )
 from controller.operations.git_manifests import fetch_newest_commit, open_git_source
-from controller.operations.scheduled_report import checked_schedule
+from controller.operations.scheduled_report import check_report_and_parse_schedule
 from controller.operations.shared_budget import shared_budget
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
@@ -109,9 +109,9 @@ async def run_daemon(
     read_key     the API key as it is set now, asked for where Codat refuses the one in use. Raises InvalidSettings
     read_secret  a secret whose place a manifest names; None where there is none
     """
-    _check_ports(settings)
+    _refuse_exposed_ports(settings)
     for report in settings.reports:
-        checked_schedule(report)
+        check_report_and_parse_schedule(report)
     options = RunOptions(report_only=report_only)
     async with (
         _open_daemon(settings, options, environment, read_key) as (daemon, metrics),
@@ -183,8 +183,8 @@ async def _open_daemon(
         shared_budget(settings, store, api),
         _open_queue(settings, store, options) as queue,
     ):
-        watcher = await open_manifests(settings, store)
-        await refuse_empty_root(settings, watcher.fleet, store)
+        watcher = await open_manifest_watcher(settings, store)
+        await refuse_empty_root_and_state(settings, watcher.fleet, store)
         request = RunRequest(Scope(), RunPolicy(automatic=True), verb="run", records=Records.ALL)
         run = build_run(settings, request, watcher.fleet, store, api, no_progress, environment)
         if not options.once:
@@ -215,7 +215,7 @@ def _rollout_driver(daemon: DaemonContext) -> RolloutDriver:
     )
 
 
-async def open_manifests(settings: Settings, store: Store) -> ManifestWatcher:
+async def open_manifest_watcher(settings: Settings, store: Store) -> ManifestWatcher:
     """The manifests to begin with. From Git that is the branch's newest commit; where that is broken, or does not
     descend from the one in force, the one in force. Where that is gone from the repository, the newest all the same:
     nothing is written by it before a person has released it.
@@ -232,7 +232,7 @@ async def open_manifests(settings: Settings, store: Store) -> ManifestWatcher:
     )
     candidates = [head]
     if in_force is not None and in_force != head:
-        is_newer = await asyncio.to_thread(source.order, head, in_force) is CommitOrder.NEWER
+        is_newer = await asyncio.to_thread(source.compare_commits, head, in_force) is CommitOrder.NEWER
         candidates = [head, in_force] if is_newer else [in_force, head]
     for commit in candidates:
         try:
@@ -319,7 +319,7 @@ async def _interruptible_lock(
 ) -> AsyncIterator[datetime | None]:
     """The lock, once whoever has it has looked at his, or lost it; a signal ends the waiting at once."""
     async with AsyncExitStack() as turn:
-        taking = state_lock(lock, max_wait_s, _announcer(state, is_alone=is_alone))
+        taking = hold_state_lock(lock, max_wait_s, _build_lock_wait_announcer(state, is_alone=is_alone))
         entering = asyncio.ensure_future(turn.enter_async_context(taking))
         leaving = asyncio.ensure_future(state.signal_received.wait())
         try:
@@ -336,7 +336,7 @@ async def _interruptible_lock(
         yield entering.result()
 
 
-def _announcer(state: DaemonState, *, is_alone: bool) -> Callable[[LockWait], None]:
+def _build_lock_wait_announcer(state: DaemonState, *, is_alone: bool) -> Callable[[LockWait], None]:
     """Puts on the state that the lock is waited for, and says in the log who has it."""
     next_at = 0.0 if is_alone else LOCK_WAIT_LOGGED_AFTER_S
 
@@ -368,7 +368,7 @@ def _daemon_context(
         if options.report_only:
             return nullcontext()
         if options.once:
-            return state_lock(run.lock, 0)
+            return hold_state_lock(run.lock, 0)
         return _interruptible_lock(run.lock, state, max_wait_s, is_alone=is_alone)
 
     return DaemonContext(
@@ -446,7 +446,7 @@ async def _open_web(
     loop = asyncio.get_running_loop()
 
     def enqueue(names: Iterable[str]) -> None:
-        loop.call_soon_threadsafe(daemon.queue.notify_recorded, tuple(names))
+        loop.call_soon_threadsafe(daemon.queue.notify_event_recorded, tuple(names))
 
     def request_fetch() -> None:
         if daemon.revisions:
@@ -493,7 +493,7 @@ def _access_policy(settings: Settings) -> AccessPolicy:
     return AccessPolicy(settings.web_token, settings.web_guard, settings.web_hosts)
 
 
-def _check_ports(settings: Settings) -> None:
+def _refuse_exposed_ports(settings: Settings) -> None:
     """Raises UsageError before anything else is begun where a port would show pages or metrics to anyone."""
     for (host, _), serves in _served_ports(settings):
         if serves is not PortContent.WEBHOOKS:  # each delivery proves itself

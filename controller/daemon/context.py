@@ -131,12 +131,14 @@ class DaemonState:
         self.key_refused = isinstance(done.result, PassFailure) and done.result.key_refused
         self.failing_since = (self.failing_since or done.began) if done.failure_reason else None
 
-    def record_looks_elsewhere(self, seen: Mapping[str, SeenMerchant]) -> None:
+    def drop_revised_seen_elsewhere(self, seen: Mapping[str, SeenMerchant]) -> None:
         """What other processes of the state have seen of these. Each process asks for looks because of a revision: whom
         another has looked at since is none of the next one. But for those of a pass that was cut short: they are of
         this revision still, and judged with it."""
         if since := self.revised_at:
-            self.revised -= {name for name, each in seen.items() if each.seen_at > since and each.came_to_its_end}
+            self.revised -= {
+                name for name, each in seen.items() if each.seen_at > since and each.has_no_skipped_changes
+            }
 
     def record_unclaimed(self, companies: Mapping[str, str]) -> None:
         """The companies that no merchant of the state has, by id the name, as of now: what a look at everyone would say
@@ -197,6 +199,6 @@ class DaemonContext:
         return self.outage.reason or self.state.not_ready_reason
 
     @property
-    def leaves_to_others(self) -> bool:
+    def leaves_fleet_to_others(self) -> bool:
         """Another process keeps the fleet, at manifests that are not those here."""
         return self.revisions is not None and self.revisions.leaves_to_others

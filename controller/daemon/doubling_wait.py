@@ -15,7 +15,7 @@ class DoublingWait:
     most_s: float
     _next_s: float = field(default=0.0, init=False)
 
-    def next_s(self) -> float:
+    def take_next_s(self) -> float:
         """The wait after a failure, in seconds."""
         wait_s = max(self._next_s, self.first_s)
         self._next_s = min(2 * wait_s, self.most_s)

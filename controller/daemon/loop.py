@@ -38,7 +38,7 @@ from controller.planning.clock_skew import describe_skew, service_time
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import backoff, internal_error_text
 from controller.reconcile.fence import in_flight_until
-from controller.reconcile.fleet import plan_fleet_and_account_settings, reconcile, record_plan
+from controller.reconcile.fleet import plan_fleet_and_account_settings, reconcile, record_look
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.pass_takeovers import Takeovers
 from state.errors import StateProblem, StateUnreachable
@@ -76,13 +76,13 @@ async def serve(daemon: DaemonContext) -> None:
     async with run_timers(*build_timers(daemon), now=daemon.run.now):
         try:
             async with asyncio.TaskGroup() as lanes:
-                lanes.create_task(daemon.outage.watch(daemon.run.store.check))
+                lanes.create_task(daemon.outage.watch(daemon.run.store.require_reachable_and_current))
                 lanes.create_task(end_where_another_version_took_over(daemon))
-                lanes.create_task(_go_on_after_outages(_run_due_passes, daemon))
+                lanes.create_task(_run_lane_through_outages(_run_due_passes, daemon))
                 lanes.create_task(_fetch_when_pushed(daemon))
                 lanes.create_task(_drive_rollouts(daemon))
                 for _ in range(URGENT_PASSES_AT_ONCE):
-                    lanes.create_task(_go_on_after_outages(_run_urgent_passes, daemon))
+                    lanes.create_task(_run_lane_through_outages(_run_urgent_passes, daemon))
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
 
@@ -91,12 +91,12 @@ async def end_where_another_version_took_over(daemon: DaemonContext) -> None:
     """Raises StateUnusable then. Ends with the service."""
     while not daemon.state.signal:
         with suppress(StateUnreachable):  # what is to be done then is a matter of the outage
-            await daemon.run.store.check()
+            await daemon.run.store.require_reachable_and_current()
         with suppress(TimeoutError):
             await asyncio.wait_for(daemon.state.signal_received.wait(), SCHEMA_CHECK_INTERVAL_S)
 
 
-async def _go_on_after_outages(lane: Callable[[DaemonContext], Awaitable[None]], daemon: DaemonContext) -> None:
+async def _run_lane_through_outages(lane: Callable[[DaemonContext], Awaitable[None]], daemon: DaemonContext) -> None:
     """A lane that begins anew whenever the state can be reached again. Ends with the service."""
     while not daemon.state.signal:
         try:
@@ -159,7 +159,7 @@ async def _run_long_passes(work: Work, daemon: DaemonContext) -> None:
     daemon.state.full_pass_under_way = EVERYONE in work
     try:
         for keys in split_into_passes(tuple(work), daemon.state.revised):
-            await run_pass(keys, daemon, reason=min(work[key] for key in keys).reason)
+            await run_and_finish_pass(keys, daemon, reason=min(work[key] for key in keys).reason)
     finally:
         daemon.state.full_pass_under_way = False
 
@@ -169,9 +169,9 @@ async def _run_or_put_back(work: Work, daemon: DaemonContext, *, urgent: bool = 
     another process keeps the fleet at manifests that are not those here: this one could write nothing, and the other
     would never hear of them."""
     is_held_elsewhere = is_out_of_reach = False
-    if not daemon.leaves_to_others:
+    if not daemon.leaves_fleet_to_others:
         try:
-            await (run_pass(tuple(work), daemon, urgent=True) if urgent else _run_long_passes(work, daemon))
+            await (run_and_finish_pass(tuple(work), daemon, urgent=True) if urgent else _run_long_passes(work, daemon))
         except HeldElsewhere:
             is_held_elsewhere = True
         except StateUnreachable as problem:
@@ -180,7 +180,7 @@ async def _run_or_put_back(work: Work, daemon: DaemonContext, *, urgent: bool = 
             await daemon.outage.wait_until_over()
     # Asked once more, since the pass itself may have found that another process keeps the fleet. Added before `done`,
     # which writes both in one transaction: a crash in between loses nobody.
-    if daemon.leaves_to_others or is_held_elsewhere or is_out_of_reach:
+    if daemon.leaves_fleet_to_others or is_held_elsewhere or is_out_of_reach:
         for key, lane in work.items():
             daemon.queue.add([key], lane=lane)
     await daemon.queue.done(work)
@@ -188,7 +188,7 @@ async def _run_or_put_back(work: Work, daemon: DaemonContext, *, urgent: bool = 
     if is_held_elsewhere:
         with suppress(TimeoutError):
             await asyncio.wait_for(daemon.state.signal_received.wait(), LEFT_TO_OTHERS_CHECK_INTERVAL_S)
-    while daemon.leaves_to_others and not daemon.state.signal_received.is_set():
+    while daemon.leaves_fleet_to_others and not daemon.state.signal_received.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(daemon.state.signal_received.wait(), LEFT_TO_OTHERS_CHECK_INTERVAL_S)
 
@@ -211,14 +211,14 @@ async def _run_urgent_passes(daemon: DaemonContext) -> None:
             await _run_or_put_back(some, daemon, urgent=True)
 
 
-async def run_pass(
+async def run_and_finish_pass(
     keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False, reason: str = Lane.RETRY.reason
 ) -> None:
     """One pass, whatever comes of it. Where the API was unusable, the key is read again: it may be another by now."""
     done = await try_pass(keys, daemon, urgent=urgent, reason=reason)
     async with daemon.finishing:
         await finish_pass(done, daemon)
-    tell_wrong_clock(daemon)
+    warn_once_of_wrong_clock(daemon)
     if done.api_unusable and daemon.reload_key():
         daemon.queue.add(done.keys, lane=Lane.EVENT if urgent else Lane.RETRY)
 
@@ -266,7 +266,7 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
     """
     began = daemon.run.now()
     result: FleetPlan | FleetReport
-    async with daemon.lock.join(keys) if urgent else daemon.lock.hold() as turn:
+    async with daemon.lock.join_or_hold(keys) if urgent else daemon.lock.hold() as turn:
         if turn.lost_at:
             daemon.queue.add([EVERYONE], after_s=(in_flight_until(turn.lost_at) - daemon.run.now()).total_seconds())
         with daemon.state.new_stop() as stop:
@@ -277,14 +277,14 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
             scope = scope_for_keys(keys, turn.fleet)
             run = replace(daemon.run, fleet=turn.fleet, scope=scope, policy=policy, stop=stop)
             if daemon.revisions:
-                await daemon.revisions.update()
+                await daemon.revisions.update_revision_in_force()
             if daemon.revisions and daemon.revisions.report_only_reason:
                 result = await plan_and_record(replace(run, records=Records.NONE), turn.takeovers)
             elif daemon.applies_changes:
                 result = await reconcile(run, lambda plan: True, takeovers=turn.takeovers)
             else:
                 result = await plan_and_record(run, turn.takeovers)
-        later = turn.takeovers.looked_at_later
+        later = turn.takeovers.looked_at_by_others
         return Pass(keys, result, began, daemon.run.now(), taken_over=later, urgent=urgent, fleet=turn.fleet)
 
 
@@ -293,7 +293,7 @@ async def plan_and_record(run: RunContext, takeovers: Takeovers) -> FleetPlan:
     began = run.now()
     snapshot = await load_snapshot(run)
     takeovers.allow()
-    return await record_plan(await plan_fleet_and_account_settings(snapshot, began=began), run, began, takeovers)
+    return await record_look(await plan_fleet_and_account_settings(snapshot, began=began), run, began, takeovers)
 
 
 async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
@@ -304,10 +304,10 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
         daemon.queue.add([EVERYONE], after_s=daemon.resync_interval_s)
     elif done.covers_everyone and daemon.full_pass_interval_s is not None:
         daemon.queue.add([EVERYONE], after_s=daemon.full_pass_interval_s)
-    if not isinstance(done.result, PassFailure) and not daemon.leaves_to_others:
+    if not isinstance(done.result, PassFailure) and not daemon.leaves_fleet_to_others:
         # Not those that came after it began: what they tell of, its reads may have been too early for.
         await daemon.run.store.inbox.close_deliveries(
-            done.merchants, but=done.taken_over, received_until=done.began, at=done.ended
+            done.merchants, excluding=done.taken_over, received_until=done.began, at=done.ended
         )
     seen = daemon.state.latest.plan
     fleet_codes = [each.code for each in seen.findings] if seen else []
@@ -319,12 +319,12 @@ async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
     for key in waits.keys() - revised:
         daemon.queue.add([key], after_s=waits[key])
     try:
-        await daemon.notifier.pass_finished(done, before, daemon.state.latest, daemon.run.store)
+        await daemon.notifier.notify_of_pass(done, before, daemon.state.latest, daemon.run.store)
     except Exception:
         log.exception("pass_notification_failed", remedy="please report this fault of merchantctl")
 
 
-def tell_wrong_clock(daemon: DaemonContext) -> None:
+def warn_once_of_wrong_clock(daemon: DaemonContext) -> None:
     """Once, and once more where it was right in between: whoever's writes depend on it is held."""
     told = describe_skew(daemon.run.now(), daemon.run.api.skew)
     if told and not daemon.state.wrong_clock_told:
@@ -393,7 +393,7 @@ async def take_up_changes_on_disk(daemon: DaemonContext) -> None:
             # Kept, since it is told once: where the state does not answer below, the next look here goes on with it.
             daemon.state.change_to_queue |= change
         if daemon.revisions:
-            await daemon.revisions.update()
+            await daemon.revisions.update_revision_in_force()
         if daemon.state.change_to_queue != NO_CHANGE:
             # Only once the revision is in force: another process that shares the queue, and does not have these
             # manifests yet, would take the merchants out of it as nobody it knows.
@@ -407,7 +407,7 @@ async def take_up_changes_on_disk(daemon: DaemonContext) -> None:
         log.warning("manifests_unreadable", reason=str(error))
         return
     if daemon.state.set_diagnostics(daemon.manifest_watcher.diagnostics):
-        await daemon.notifier.diagnostics_changed(daemon.state.latest, daemon.run.store, daemon.run.now())
+        await daemon.notifier.notify_of_diagnostics(daemon.state.latest, daemon.run.store, daemon.run.now())
 
 
 def build_timers(daemon: DaemonContext) -> tuple[Timer, ...]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.daemon.doubling_wait import DoublingWait
-from controller.desired.discovery import tree_digest
+from controller.desired.discovery import tree_stat_digest
 from controller.desired.loader import load_fleet
 from controller.model.desired import DesiredMerchant, Diagnostic, Fleet
 from controller.model.errors import InvalidManifests, UsageError
@@ -51,14 +51,14 @@ def compare_manifests(before: Fleet, after: Fleet) -> ManifestChange:
     changed = frozenset(
         name
         for name, merchant in after.merchants.items()
-        if name not in before.merchants or _declared_parts(merchant) != _declared_parts(before.merchants[name])
+        if name not in before.merchants or _compared_digests(merchant) != _compared_digests(before.merchants[name])
     )
     needs_everyone = bool(before.known_names - after.known_names) or before.renames != after.renames
     return ManifestChange(changed, needs_everyone, before.account_settings.digest != after.account_settings.digest)
 
 
-def _declared_parts(merchant: DesiredMerchant) -> tuple[object, ...]:
-    return merchant.digest, *merchant.beside_digest
+def _compared_digests(merchant: DesiredMerchant) -> tuple[object, ...]:
+    return merchant.digest, *merchant.declared_outside_digest
 
 
 class ManifestWatcher:
@@ -78,7 +78,7 @@ class ManifestWatcher:
         self._followed_commit = commit
         # Of the folder when it was loaded, and when it was looked at last: two that differ are not loaded before the
         # folder stands still.
-        self._loaded_digest = self._last_digest = tree_digest(root)
+        self._loaded_digest = self._last_digest = tree_stat_digest(root)
         self.fleet = self._load(root, commit)
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self.retry_at = 0.0
@@ -99,13 +99,13 @@ class ManifestWatcher:
         """From now on another commit's checkout is what is on disk; the next look loads it. It is complete: nothing is
         still being written there."""
         self._root, self._followed_commit = root, commit
-        self._loaded_digest, self._last_digest = "", tree_digest(root)
+        self._loaded_digest, self._last_digest = "", tree_stat_digest(root)
 
     async def reload_if_changed(self) -> ManifestChange | None:
         """Looks at the disk; what is declared otherwise now, None where nothing is. A folder still being written is
         waited for."""
         root, commit, before = self._root, self._followed_commit, self._last_digest
-        digest = await asyncio.to_thread(tree_digest, root)
+        digest = await asyncio.to_thread(tree_stat_digest, root)
         if self._root != root:  # another commit is followed since: the next look is about that
             return None
         self._last_digest = digest
@@ -113,15 +113,15 @@ class ManifestWatcher:
         is_due = digest != self._loaded_digest or (self.diagnostics and now >= self.retry_at)
         if digest != before or not is_due:
             return None
-        fleet = await asyncio.to_thread(self._load_or_say_why_not, root, commit)
-        if await asyncio.to_thread(tree_digest, root) != digest or self._root != root:
+        fleet = await asyncio.to_thread(self._load_or_diagnose, root, commit)
+        if await asyncio.to_thread(tree_stat_digest, root) != digest or self._root != root:
             return None
         return self._use_if_valid(fleet)
 
     def _load(self, root: Path, commit: str | None) -> Fleet:
         return replace(load_fleet(root, None, self._cache, selector=self._selector), commit=commit)
 
-    def _load_or_say_why_not(self, root: Path, commit: str | None) -> Fleet:
+    def _load_or_diagnose(self, root: Path, commit: str | None) -> Fleet:
         try:
             return self._load(root, commit)
         except UsageError as error:
@@ -135,7 +135,7 @@ class ManifestWatcher:
             self._retry_wait.reset()
         self._loaded_digest, self.diagnostics = self._last_digest, fleet.diagnostics
         if fleet.diagnostics:
-            self.retry_at = asyncio.get_running_loop().time() + self._retry_wait.next_s()
+            self.retry_at = asyncio.get_running_loop().time() + self._retry_wait.take_next_s()
             return None
         before, self.fleet = self.fleet, fleet
         return compare_manifests(before, fleet) if fleet.revision != before.revision else None

@@ -53,7 +53,9 @@ class Notifier:
     retry_at: float = 0.0
     retry_wait: DoublingWait = field(default_factory=lambda: DoublingWait(FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S))
 
-    async def pass_finished(self, done: Pass, before: FleetPlan | None, latest: ControllerStatus, store: Store) -> None:
+    async def notify_of_pass(
+        self, done: Pass, before: FleetPlan | None, latest: ControllerStatus, store: Store
+    ) -> None:
         """A pass has ended. `before`: the plans as they stood before it."""
         result = None if isinstance(done.result, PassFailure) else done.result
         self.meters.record_pass(result, everyone=done.covers_everyone, seconds=done.seconds)
@@ -66,7 +68,7 @@ class Notifier:
         whole = done.covers_everyone and done.plan is not None and not done.incomplete_reason
         await self._update_alerts(done.plan, outcomes, latest, store, done.ended, is_whole_fleet=whole)
 
-    async def diagnostics_changed(self, latest: ControllerStatus, store: Store, at: datetime) -> None:
+    async def notify_of_diagnostics(self, latest: ControllerStatus, store: Store, at: datetime) -> None:
         """What is on disk is broken now, or otherwise broken, or whole again."""
         if latest.diagnostics:
             told = [str(each) for each in latest.diagnostics[:MAX_MERCHANTS_NAMED_IN_LOG]]
@@ -91,11 +93,11 @@ class Notifier:
         try:
             told = await store.alerts.load_standing_topics()
             now = standing_topics(latest, told, plan, outcomes, is_whole_fleet=is_whole_fleet)
-            await self._send_news(now, told, latest, store, at)
+            await self._send_new_alerts(now, told, latest, store, at)
         except StateProblem as problem:
             log.warning("alert_state_failed", reason=str(problem))
 
-    async def _send_news(
+    async def _send_new_alerts(
         self,
         now: StandingTopics,
         told: frozenset[tuple[str, str]],
@@ -117,7 +119,7 @@ class Notifier:
             self.meters.record_alert(arrived=failure is None)
             if failure:
                 log.warning("alert_failed", reason=failure)
-                self.retry_at = loop_time() + self.retry_wait.next_s()
+                self.retry_at = loop_time() + self.retry_wait.take_next_s()
                 await store.alerts.give_back(due)
                 await store.alerts.update_standing_topics((), now.over, at)
                 return

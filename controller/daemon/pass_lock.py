@@ -69,7 +69,7 @@ class PassLock:
             async with self._open_lock(max_wait_for_another_process_s) as lost_at:
                 turn = self._holder = Turn(Takeovers(), self._read_fleet(), lost_at)
                 try:
-                    await self._notify()
+                    await self._wake_waiters()
                     yield turn
                 finally:
                     # First nobody joins any more: else there might always be one more to wait for below.
@@ -79,10 +79,10 @@ class PassLock:
                         await self._changed.wait_for(lambda: not self._joined_count)
         finally:
             self._is_taken = False
-            await self._notify()
+            await self._wake_waiters()
 
     @asynccontextmanager
-    async def join(self, merchants: Collection[str]) -> AsyncIterator[Turn]:
+    async def join_or_hold(self, merchants: Collection[str]) -> AsyncIterator[Turn]:
         """For a short pass over these merchants, of whom it takes those over that it looks at: who has a manifest.
 
         Raises HeldElsewhere.
@@ -110,8 +110,8 @@ class PassLock:
             yield Turn(Takeovers(), holder.fleet)
         finally:
             self._joined_count -= 1
-            await self._notify()
+            await self._wake_waiters()
 
-    async def _notify(self) -> None:
+    async def _wake_waiters(self) -> None:
         async with self._changed:
             self._changed.notify_all()

@@ -12,7 +12,7 @@ from controller.daemon.pass_result import Pass
 from controller.model.merchant_status import MerchantStatus, merchant_status
 from controller.model.plan import Actor, Change, Finding, Plan
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport, Outcome
-from controller.model.yaml_snippets import yaml_word
+from controller.model.yaml_snippets import quote_yaml_if_needed
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.finding_history import cleared_findings
 from controller.reporting.formatting import CHANGE_LABELS, direction_words, format_value
@@ -52,7 +52,8 @@ def leaving_lines(done: Pass) -> Iterator[LogLine]:
         if each.retained_since is None:
             facts = {"merchant": each.merchant, "company": each.company_id, "revision": _short_revision(done)}
             may_be = list(each.newcomers[:MAX_MERCHANTS_NAMED_IN_LOG])
-            remedy = f"where it is one of them: write metadata.renamedFrom: {yaml_word(each.merchant)} in its manifest"
+            renamed_from = quote_yaml_if_needed(each.merchant)
+            remedy = f"where it is one of them: write metadata.renamedFrom: {renamed_from} in its manifest"
             more = {"may_be": may_be, "remedy": remedy} if may_be else {}
             yield LogLine("merchant_left_management", facts | more, warns=bool(may_be))
 

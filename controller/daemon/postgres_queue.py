@@ -116,7 +116,7 @@ class PostgresQueue(StateQueue):
         self._app, self._connector = app, connector
         self._jobs = OwnWorkersJobManager(connector)
         app.job_manager = self._jobs
-        app.task(name=TASK, pass_context=True)(self._hear)
+        app.task(name=TASK, pass_context=True)(self._hear_bell_until_ended)
         self._bells: dict[str, Bell] = {}
         self._lost_since: dict[int, float] = {}
         self._ring_soon = asyncio.Event()
@@ -130,7 +130,7 @@ class PostgresQueue(StateQueue):
     def timers(self) -> tuple[Timer, ...]:
         tick, beat = super().timers
         reaper = Timer("bells", REAP_INTERVAL_S, self.give_up_lost_jobs)
-        return (Timer(tick.name, BELL_TICK_INTERVAL_S, self.tick, at_once=True), beat, reaper)
+        return (Timer(tick.name, BELL_TICK_INTERVAL_S, self.signal_due, at_once=True), beat, reaper)
 
     def close(self) -> None:
         """Its bells, and those that would come, are for others."""
@@ -150,13 +150,15 @@ class PostgresQueue(StateQueue):
 
     # -- Ringing
 
-    async def tick(self) -> None:
+    async def signal_due(self) -> None:
         """Rings for those due, whoever has asked for them. Where the state is out of reach, whoever waits is woken, and
         finds that out."""
         async with self._ringing:
             self._ring_soon.clear()
             try:
-                due = {key: Lane(lane) for key, lane in (await self._due.check_clock_and_load_due(self._taker)).items()}
+                due = {
+                    key: Lane(lane) for key, lane in (await self._due.repair_waits_and_load_due(self._taker)).items()
+                }
                 if not due.keys().isdisjoint(self._in_work):  # to be taken over here: no bell is needed
                     self._wake_waiters()
                 self._stop_idle_workers()
@@ -177,7 +179,7 @@ class PostgresQueue(StateQueue):
         """In the background: at once, where somebody has asked."""
         while True:
             await self._ring_soon.wait()
-            await self.tick()
+            await self.signal_due()
 
     def _on_maybe_due(self) -> None:
         self._ring_soon.set()
@@ -196,7 +198,7 @@ class PostgresQueue(StateQueue):
             # A job that has begun is made no more urgent: another waits beside it, and begins when its lock is free.
             if key in waiting or (key in begun and begun[key].priority < job.priority):
                 if key not in waiting or waiting[key].priority < job.priority:
-                    await self._ring_anew(job)
+                    await self._ring_or_raise_priority(job)
             elif key not in begun and len(new) < room:
                 new.append(job)
                 is_revision_rung = is_revision_rung or lane is Lane.REVISION
@@ -205,9 +207,9 @@ class PostgresQueue(StateQueue):
                 await self._jobs.batch_defer_jobs_async(new)
             except AlreadyEnqueued:  # one of them makes all fail
                 for job in new:
-                    await self._ring_anew(job)
+                    await self._ring_or_raise_priority(job)
 
-    async def _ring_anew(self, job: Job) -> None:
+    async def _ring_or_raise_priority(self, job: Job) -> None:
         """One job of that key, at the highest priority that anybody asked for."""
         for _ in range(DEFER_ATTEMPTS):
             waiting = list(await self._jobs.list_jobs_async(queueing_lock=job.queueing_lock, status=Status.TODO.value))
@@ -224,7 +226,7 @@ class PostgresQueue(StateQueue):
 
     # -- Hearing
 
-    async def _hear(self, context: JobContext) -> None:
+    async def _hear_bell_until_ended(self, context: JobContext) -> None:
         """A job: it lasts until its key was looked at here, or is none of ours."""
         job = context.job
         key, bell = str(job.lock), Bell(_lane(job), int(job.id or 0), _now(), asyncio.Event())
@@ -276,7 +278,7 @@ class PostgresQueue(StateQueue):
     def _stop_idle_workers(self) -> None:
         """Of lanes that nobody here takes at this moment, since this process looks at everyone, or leaves the fleet to
         another: who is due is for those that take. The next `get` starts them again."""
-        for lane in [lane for lane in self._workers if not self._is_taken_here(lane)]:
+        for lane in [lane for lane in self._workers if not self._is_lane_served_here(lane)]:
             self._workers.pop(lane).cancel()
             self._end_bells(key for key, bell in self._bells.items() if bell.lane is lane)
 
@@ -291,7 +293,7 @@ class PostgresQueue(StateQueue):
         if self._overdue:
             self._wake_waiters()
 
-    def _is_taken_here(self, lane: Lane) -> bool:
+    def _is_lane_served_here(self, lane: Lane) -> bool:
         is_waited_for = any(lane in lanes for lanes in self._waiters.values())
         return is_waited_for or any((each is Lane.EVENT) == (lane is Lane.EVENT) for each in self._in_work.values())
 
@@ -321,7 +323,7 @@ class PostgresQueue(StateQueue):
                 )
             if _now() - began > MAX_RESTART_WAIT_S:
                 restart_wait.reset()
-            await asyncio.sleep(restart_wait.next_s())
+            await asyncio.sleep(restart_wait.take_next_s())
 
     async def give_up_lost_jobs(self) -> None:
         """Jobs of workers that give no sign of life, and those of ours whose end was lost: each is rung anew, and only
@@ -332,10 +334,10 @@ class PostgresQueue(StateQueue):
                     queue=_queue_name(lane), seconds_since_heartbeat=WORKER_HEARTBEAT_TIMEOUT_S
                 ):
                     await self._give_up(job)
-            for job in await self._own_lost_jobs():
+            for job in await self._find_own_lost_jobs():
                 await self._give_up(job)
 
-    async def _own_lost_jobs(self) -> list[Job]:
+    async def _find_own_lost_jobs(self) -> list[Job]:
         """Begun by a worker of this process, and not had by it for LOST_JOB_AGE_S."""
         had = {bell.job_id for bell in self._bells.values()}
         not_had = {
@@ -349,7 +351,7 @@ class PostgresQueue(StateQueue):
         return [not_had[number] for number, since in self._lost_since.items() if now - since >= LOST_JOB_AGE_S]
 
     async def _give_up(self, job: Job) -> None:
-        await self._ring_anew(_job(str(job.lock), _lane(job)))
+        await self._ring_or_raise_priority(_job(str(job.lock), _lane(job)))
         try:
             await self._jobs.finish_job_by_id_async(int(job.id or 0), Status.FAILED, delete_job=True)
         except ConnectorException as error:
@@ -379,9 +381,9 @@ async def open_postgres_queue(url: str, due: Due, process: ProcessIdentity) -> A
     taker = Taker(uuid4().hex, process)
     async with AsyncExitStack() as stack:
         try:
-            connector = await _connector(url)
+            connector = await _build_connector(url)
             app = await stack.enter_async_context(App(connector=connector).open_async())
-            await _ensure_tables(connector, await _schema_name(url))
+            await _recreate_tables_unless_current(connector, await _load_schema_name(url))
         except _FOREIGN as error:
             fact = first_line_said(error.__cause__ or error)
             raise StateError(
@@ -391,17 +393,17 @@ async def open_postgres_queue(url: str, due: Due, process: ProcessIdentity) -> A
         await due.record_alive_and_reap(taker)
         # A worker that ends is begun anew, and what that is about is said once, by whoever asks the state next.
         logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
-        tasks = [asyncio.create_task(work) for work in (queue.write_down_forever(), queue.ring_forever())]
+        tasks = [asyncio.create_task(work) for work in (queue.write_noted_forever(), queue.ring_forever())]
         try:
             yield queue
         finally:
             queue.close()
-            await _cancel([*queue.workers, *tasks])
+            await _cancel_and_wait([*queue.workers, *tasks])
             with suppress(StateProblem):  # silent from now on: the others take over
-                await queue.leave()
+                await queue.put_back_and_end()
 
 
-async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def _cancel_and_wait(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Told so until they listen: Python 3.11's wait_for loses a cancellation that comes with what it waited for."""
     pending = set(tasks)
     while pending:
@@ -416,14 +418,14 @@ async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
 _NEWEST_STEP = max(Path(SchemaManager.get_migrations_path()).glob("*.sql")).name
 
 
-async def _schema_name(url: str) -> str:
+async def _load_schema_name(url: str) -> str:
     async with await psycopg.AsyncConnection.connect(url) as connection:
         row = await (await connection.execute("SELECT current_schema()")).fetchone()
         return f"{SCHEMA_PREFIX}{row[0] if row else ''}"
 
 
-async def _connector(url: str) -> PsycopgConnector:
-    search_path = SQL("SET search_path TO {}").format(Identifier(await _schema_name(url)))
+async def _build_connector(url: str) -> PsycopgConnector:
+    search_path = SQL("SET search_path TO {}").format(Identifier(await _load_schema_name(url)))
 
     async def configure(connection: psycopg.AsyncConnection[Any]) -> None:
         await connection.execute(search_path)
@@ -439,7 +441,7 @@ async def _connector(url: str) -> PsycopgConnector:
     )
 
 
-async def _ensure_tables(connector: PsycopgConnector, schema: str) -> None:
+async def _recreate_tables_unless_current(connector: PsycopgConnector, schema: str) -> None:
     """Those of another version make room: they have doorbells in them, or what a look at everyone brings back."""
     mark, name = f"the doorbells of merchantctl; procrastinate {_NEWEST_STEP}", Identifier(schema)
     async with connector.pool.connection() as connection:

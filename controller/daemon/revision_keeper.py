@@ -118,7 +118,7 @@ class RevisionKeeper:
     following: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
-    def own(self) -> Revision:
+    def own_revision(self) -> Revision:
         """That of the manifests in use here."""
         fleet = self.watcher.fleet
         return Revision(fleet.digest, fleet.commit, self.source_name)
@@ -134,25 +134,27 @@ class RevisionKeeper:
             notes.append(f"no newer manifests since {since:%Y-%m-%d %H:%M} UTC: {reason}")
         return "; ".join(notes) or None
 
-    async def update(self) -> None:
+    async def update_revision_in_force(self) -> None:
         """Compares what is in use here with what is in force. Before each pass, under the lock: nobody writes by
         manifests that another process has left behind."""
         async with self.comparing:
-            await (self._compare_and_take() if self.proposes else self._only_compare())
+            await (self._compare_and_put_in_force() if self.proposes else self._only_compare())
 
     async def _only_compare(self) -> None:
         self.in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
-        other = self.in_force is not None and self.in_force.revision.digest != self.own.digest
-        self._set_standing(Standing.REPORT_ONLY if other and await self._others_keep_it() else Standing.SAME)
+        other = self.in_force is not None and self.in_force.revision.digest != self.own_revision.digest
+        self._set_standing(
+            Standing.REPORT_ONLY if other and await self._is_in_force_kept_by_others() else Standing.SAME
+        )
 
-    async def _compare_and_take(self) -> None:
+    async def _compare_and_put_in_force(self) -> None:
         # Ours as it is now: what the watcher loads during the reads below is compared by the next call.
-        before, own, now = self.in_force, self.own, self.now()
+        before, own, now = self.in_force, self.own_revision, self.now()
         self.began_at = self.began_at or now
         is_change = own != self.compared
         self.in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
         self.held = await self.store.revisions.load(RevisionStatus.HELD)
-        order, others_keep_it = await self._order(own.git_commit), await self._others_keep_it()
+        order, others_keep_it = await self._order_to_in_force(own.git_commit), await self._is_in_force_kept_by_others()
         standing = judge_revision(
             own,
             self.in_force.revision if self.in_force else None,
@@ -199,7 +201,7 @@ class RevisionKeeper:
         if self.source is None or self.watcher.followed_commit is None:
             return
         try:
-            await asyncio.to_thread(self.source.keep, self.watcher.followed_commit)
+            await asyncio.to_thread(self.source.keep_tree, self.watcher.followed_commit)
         except GitUnavailable as error:
             self._mark_unreachable(str(error))
 
@@ -213,7 +215,7 @@ class RevisionKeeper:
 
     async def _allow_or_hold(self, head: str) -> bool:
         """Whether a commit may become what is in use here; if not, it is held for a person's decision."""
-        order = await self._order(head)
+        order = await self._order_to_in_force(head)
         if order is not CommitOrder.UNKNOWN:
             self.unknown_since = None
         if order in (None, CommitOrder.SAME, CommitOrder.NEWER) or not self.proposes:
@@ -246,17 +248,20 @@ class RevisionKeeper:
             return True
         if order is CommitOrder.OLDER:
             return False
-        return await asyncio.to_thread(self.source.order, commit, released.revision.git_commit) is CommitOrder.NEWER
+        return (
+            await asyncio.to_thread(self.source.compare_commits, commit, released.revision.git_commit)
+            is CommitOrder.NEWER
+        )
 
-    async def _order(self, commit: str | None) -> CommitOrder | None:
+    async def _order_to_in_force(self, commit: str | None) -> CommitOrder | None:
         in_force = self.in_force.revision if self.in_force else None
         if self.source is None or commit is None or in_force is None or in_force.git_commit is None:
             return None
         if in_force.source != self.source_name:
             return None
-        return await asyncio.to_thread(self.source.order, commit, in_force.git_commit)
+        return await asyncio.to_thread(self.source.compare_commits, commit, in_force.git_commit)
 
-    async def _others_keep_it(self) -> bool:
+    async def _is_in_force_kept_by_others(self) -> bool:
         """Whether another process lives that writes by the revision in force."""
         if self.in_force is None:
             return False
@@ -297,9 +302,10 @@ class RevisionKeeper:
         before, in_force = self.report_only_reason, self.in_force
         self.report_only_reason = None
         if standing in (Standing.HOLD, Standing.REPORT_ONLY) and in_force:
+            ours, theirs = _short_id(self.own_revision), _short_id(in_force.revision)
             self.report_only_reason = (
-                f"the manifests here ({_short_id(self.own)}) are not those in force ({_short_id(in_force.revision)}, "
-                f"by {in_force.by}): nothing is {'written' if self.proposes else 'recorded'}"
+                f"the manifests here ({ours}) are not those in force ({theirs}, by {in_force.by}): "
+                f"nothing is {'written' if self.proposes else 'recorded'}"
             )
         if self.report_only_reason and not before:
             remedy = "merchantctl revision show"
@@ -307,7 +313,7 @@ class RevisionKeeper:
                 remedy = f"bring this folder up to date, or end the other process; {remedy}"
             log.warning("report_only_started", reason=self.report_only_reason, remedy=remedy)
         if before and not self.report_only_reason:
-            log.info("report_only_ended", revision=_short_id(self.own))
+            log.info("report_only_ended", revision=_short_id(self.own_revision))
 
 
 def _short_id(revision: Revision) -> str:

@@ -21,7 +21,7 @@ from controller.quick_dataclasses import dataclass
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import internal_error_text
 from controller.reconcile.load_rollout import load_newest_rollout
-from controller.rollout.operations import policy_of
+from controller.rollout.operations import wave_policy
 from controller.rollout.record import claim_and_resume_rollout
 from controller.rollout.run import RolloutSession, run_waves
 from state import ProcessIdentity
@@ -69,7 +69,7 @@ class RolloutDriver:
                 await self._carry_out_and_give_back(rollout)
             self.retry_wait.reset()
         except (StateProblem, MerchantctlError) as error:
-            wait_s = self.retry_wait.next_s()
+            wait_s = self.retry_wait.take_next_s()
             self.retry_at = now() + wait_s
             facts = {"reason": str(error), "retry_in_seconds": wait_s}
             if rollout is None:
@@ -118,11 +118,11 @@ class RolloutDriver:
                 self.run,
                 fleet=self.fleet(),
                 stop=stop,
-                policy=policy_of(rollout.spec),
+                policy=wave_policy(rollout.spec),
                 records=Records.MENDED,
                 author=replace(self.run.author, verb="rollout"),
             )
-            session = RolloutSession(self.owner, self.lock.hold, self._say, pauses_by_itself=False)
+            session = RolloutSession(self.owner, self.lock.hold, self._log_progress, pauses_by_itself=False)
             ended = await run_waves(rollout, run, session)
         (log.warning if ended.reason else log.info)(
             "rollout_ended" if ended.state is RolloutState.DONE else "rollout_halted",
@@ -131,5 +131,5 @@ class RolloutDriver:
             reason=ended.reason or None,
         )
 
-    def _say(self, sentence: str) -> None:
+    def _log_progress(self, sentence: str) -> None:
         log.info("rollout_progress", said=sentence)

@@ -59,12 +59,12 @@ class StateOutage:
                 retry_wait.reset()
             else:
                 # It answered to that question alone: for instance, it is read from and takes no second connection.
-                await self._wait_unless_closed(retry_wait.next_s())
+                await self._wait_unless_closed(retry_wait.take_next_s())
             while not self._closed.is_set():
                 with suppress(StateUnreachable):
                     await check_state()
                     break
-                await self._wait_unless_closed(retry_wait.next_s())
+                await self._wait_unless_closed(retry_wait.take_next_s())
             else:
                 return
             ended_at = now()

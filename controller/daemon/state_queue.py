@@ -60,15 +60,15 @@ class StateQueue:
     @property
     def timers(self) -> tuple[Timer, ...]:
         return (
-            Timer("due", TICK_INTERVAL_S, self.tick, at_once=True),
-            Timer("queue_heartbeat", HEARTBEAT_INTERVAL_S, self.beat, at_once=True),
+            Timer("due", TICK_INTERVAL_S, self.signal_due, at_once=True),
+            Timer("queue_heartbeat", HEARTBEAT_INTERVAL_S, self.beat_and_reap, at_once=True),
         )
 
     def add(self, keys: Iterable[str], after_s: float = 0, lane: Lane = Lane.RETRY) -> None:
         note_asks(self._noted, keys, _now() + after_s, lane)
         self._is_noted.set()
 
-    def notify_recorded(self, keys: Iterable[str]) -> None:
+    def notify_event_recorded(self, keys: Iterable[str]) -> None:
         if tuple(keys):
             self._on_maybe_due()
 
@@ -84,7 +84,7 @@ class StateQueue:
             with suppress(StateUnreachable):
                 # In turn, and what is noted is taken in it: where a write before has just failed, that is noted again.
                 async with self._writing:
-                    with self._taking_notes() as asks:
+                    with self._take_noted_asks() as asks:
                         await self._due.finish(work, self._taker, asks)
                 break
             if self._closed:
@@ -103,20 +103,20 @@ class StateQueue:
         """As of the last sign of life."""
         return self._waiting_count + len(self._noted)
 
-    async def leave(self) -> None:
+    async def put_back_and_end(self) -> None:
         """Whoever is still in work is anybody's, and this queue is no more."""
-        await self._write_down()
-        await self._due.leave(self._taker)
+        await self._write_noted()
+        await self._due.end_taker(self._taker)
 
-    async def tick(self) -> None:
+    async def signal_due(self) -> None:
         """Whoever waits for somebody to be due is woken where there is one; also where the state is out of reach, which
         it then finds out."""
         with suppress(StateProblem):
-            if not await self._due.check_clock_and_load_due(self._taker):
+            if not await self._due.repair_waits_and_load_due(self._taker):
                 return
         self._wake_waiters()
 
-    async def beat(self) -> None:
+    async def beat_and_reap(self) -> None:
         """One sign of life; and whoever was in work of those that give none any more is due. So is whoever this process
         has by the rows and not by what it knows: it was claimed, and the answer that said so was lost."""
         try:
@@ -124,7 +124,7 @@ class StateQueue:
             unknown = await self._due.load_taken(self._taker) - self._in_work.keys()
             # Twice in a row unknown: once, the answer to the claim may just be on its way.
             if lost := unknown & self._unknown:
-                await self._due.give_back(lost, self._taker)
+                await self._due.put_back(lost, self._taker)
                 returned += len(lost)
             self._unknown = unknown - lost
             self._waiting_count = await self._due.count_waiting()
@@ -137,26 +137,26 @@ class StateQueue:
             log.warning("merchants_put_back", merchants=returned)
             self._wake_waiters()
 
-    async def write_down_forever(self) -> None:
+    async def write_noted_forever(self) -> None:
         """In the background: what is added, a few milliseconds later."""
         while True:
             await self._is_noted.wait()
             await asyncio.sleep(ASK_GATHER_S)
             try:
-                await self._write_down()
+                await self._write_noted()
             except StateProblem:  # whoever waits for somebody to be due finds that out, too
                 await asyncio.sleep(WRITE_RETRY_INTERVAL_S)
             self._on_maybe_due()
 
-    async def _write_down(self) -> None:
+    async def _write_noted(self) -> None:
         async with self._writing:
-            with self._taking_notes() as asks:
+            with self._take_noted_asks() as asks:
                 # A revision is judged as a whole: nobody takes a part of it.
                 is_revision = any(ask.lane == Lane.REVISION for ask in asks.values())
-                await self._due.ask(asks, at_once=is_revision)
+                await self._due.schedule_looks(asks, at_once=is_revision)
 
     @contextmanager
-    def _taking_notes(self) -> Iterator[Mapping[str, Ask]]:
+    def _take_noted_asks(self) -> Iterator[Mapping[str, Ask]]:
         """What was noted, to be written down; noted again where that fails."""
         noted, self._noted = self._noted, {}
         self._is_noted.clear()
@@ -210,14 +210,14 @@ async def open_state_queue(due: Due, process: ProcessIdentity) -> AsyncIterator[
     taker = Taker(uuid4().hex, process)
     queue = StateQueue(due, taker)
     await due.record_alive_and_reap(taker)
-    writing = asyncio.create_task(queue.write_down_forever())
+    writing = asyncio.create_task(queue.write_noted_forever())
     try:
         yield queue
     finally:
         writing.cancel()
         await asyncio.wait({writing})
         with suppress(StateProblem):  # silent from now on: the others take over
-            await queue.leave()
+            await queue.put_back_and_end()
 
 
 def _now() -> float:

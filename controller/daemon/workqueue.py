@@ -57,7 +57,7 @@ class Queue(Protocol):
     def add(self, keys: Iterable[str], after_s: float = 0, lane: Lane = Lane.RETRY) -> None:
         """They are due in so many seconds. Whoever waits already keeps the earlier time and the more urgent lane."""
 
-    def notify_recorded(self, keys: Iterable[str]) -> None:
+    def notify_event_recorded(self, keys: Iterable[str]) -> None:
         """Something has happened to them, and whoever recorded it has asked the state for a look at them."""
 
     async def get(self) -> Work:
@@ -91,7 +91,7 @@ class WorkQueue:
         note_asks(self._waiting, keys, _now() + after_s, lane)
         self._wake_waiters()
 
-    def notify_recorded(self, keys: Iterable[str]) -> None:
+    def notify_event_recorded(self, keys: Iterable[str]) -> None:
         self.add(keys, lane=Lane.EVENT)
 
     async def get(self) -> Work:

@@ -47,7 +47,7 @@ def _join_flows(documents: Iterable[ParsedManifest]) -> tuple[DesiredSettings, l
         for path, value in declared.items():
             origin = document.origin(path)
             if path in origins:
-                diagnostics.append(_declared_twice(path, origins[path], origin))
+                diagnostics.append(_declared_twice_diagnostic(path, origins[path], origin))
             else:
                 origins[path] = origin
                 values |= {path: value} if document.is_valid else {}
@@ -61,24 +61,24 @@ def _join_hooks(
     origins: dict[str, Origin] = {}
     diagnostics: list[Diagnostic] = []
     for document in documents:
-        for path, keys in _by_hook(document.values).items():
+        for path, keys in _values_by_hook(document.values).items():
             origin = document.origin(next(each for each in document.positions if each.startswith(f"{path}.")))
             if path in origins:
-                diagnostics.append(_declared_twice(path, origins[path], origin))
+                diagnostics.append(_declared_twice_diagnostic(path, origins[path], origin))
                 continue
             origins[path] = origin
             if not document.is_valid:
                 continue
-            declared = _hook(path, keys)
+            declared = _to_declared_hook(path, keys)
             equal = next((each for each in hooks.values() if each.hook == declared.hook), None)
             if equal:
                 what = f"{path} is the same as {equal.path} at {origins[equal.path]}"
-                diagnostics.append(_diagnostic(origin, what))
+                diagnostics.append(_duplicate_diagnostic(origin, what))
             hooks[path] = declared
     return hooks, origins, diagnostics
 
 
-def _by_hook(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _values_by_hook(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """By `rules.NAME` and `consumers.NAME` what stands below."""
     found: dict[str, dict[str, Any]] = {}
     for path, value in values.items():
@@ -87,7 +87,7 @@ def _by_hook(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _hook(path: str, keys: Mapping[str, Any]) -> DeclaredHook:
+def _to_declared_hook(path: str, keys: Mapping[str, Any]) -> DeclaredHook:
     section, _, name = path.partition(".")
     if section == HookKind.RULE.section:
         events, url = frozenset({keys["type"]}), keys.get("webhook", "")
@@ -100,9 +100,9 @@ def _hook(path: str, keys: Mapping[str, Any]) -> DeclaredHook:
     return DeclaredHook(name, hook, next(secrets, None))
 
 
-def _declared_twice(path: str, first: Origin, second: Origin) -> Diagnostic:
-    return _diagnostic(second, f"{path} is declared at {first} already: the account has it once")
+def _declared_twice_diagnostic(path: str, first: Origin, second: Origin) -> Diagnostic:
+    return _duplicate_diagnostic(second, f"{path} is declared at {first} already: the account has it once")
 
 
-def _diagnostic(origin: Origin, what: str) -> Diagnostic:
+def _duplicate_diagnostic(origin: Origin, what: str) -> Diagnostic:
     return Diagnostic(origin.file, origin.line, origin.column, what, "keep one of them")

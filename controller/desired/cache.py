@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from pydantic_core import from_json
 
-from controller.desired.discovery import lasting_path
+from controller.desired.discovery import commit_independent_path
 from controller.desired.manifest import LocatedText, ParsedManifest, to_declared_value
 from controller.desired.merge import TIME_ZONE_PATH
 from controller.desired.yaml_reader import Position
@@ -51,7 +51,7 @@ class ManifestCache:
     def for_root(cls, root: Path, folder: Path | None) -> Self:
         """The cache of this root in a cache folder; None = nothing is kept."""
         # Most files of a commit are as they were in the one before.
-        name = sha256(lasting_path(root).encode(errors="surrogateescape")).hexdigest()[:32]
+        name = sha256(commit_independent_path(root).encode(errors="surrogateescape")).hexdigest()[:32]
         return cls(folder / f"manifests-{name}" if folder else None)
 
     def get(self, content: bytes, file: str) -> tuple[ParsedManifest, ...] | None:

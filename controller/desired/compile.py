@@ -50,7 +50,7 @@ from controller.model.field_values import (
     value_to_json,
 )
 from controller.model.holds import DeclaredHold, HeldBy
-from controller.model.local_times import local_time_problem, midnight_utc
+from controller.model.local_times import local_midnight, local_time_problem
 from controller.model.names import find_invisible_flaw, normalize_company_name, remove_invisible
 from controller.model.platforms import platform_key
 from controller.quick_dataclasses import dataclass
@@ -106,23 +106,23 @@ def compile_merchant(document: ParsedManifest, base: BaseProfile) -> tuple[Desir
     if variant not in base.compiled_variants:
         fields = _configuration_fields(layers.values)
         digest = _digest(sorted((path, value_to_json(value)) for path, value in fields.items()))
-        is_valid = not any(_broken_rules(layers))
+        is_valid = not any(_check_rules(layers))
         created = tuple(path for path, value in fields.items() if isinstance(value, Ref) and value.create)
         base.compiled_variants[variant] = CompiledFields(fields, digest, is_valid, created)
     compiled = base.compiled_variants[variant]
     # Anew for each merchant: the rules are broken alike, and at other places.
     if not compiled.is_valid:
-        diagnostics.extend(_broken_rules(layers))
+        diagnostics.extend(_check_rules(layers))
     diagnostics += [*_check_company_name(layers), *_check_platform(document, layers), *_check_replacement(layers)]
     diagnostics += [*_check_ignored_fields(layers), *_check_new_accounts(layers, compiled.created)]
     return (None if diagnostics else _desired_merchant(document, layers, compiled)), diagnostics
 
 
-def check_rules(document: ParsedManifest, base: BaseProfile) -> list[Diagnostic]:
+def check_rules_of_invalid_merchant(document: ParsedManifest, base: BaseProfile) -> list[Diagnostic]:
     """The rules that an invalid merchant, or one with an invalid profile, breaks as far as it can be read."""
     own = own_layer(document)
     lower, _ = _without_unmanaged(document, base.layers, own)
-    return list(_broken_rules(merge_layers(lower, own)))
+    return list(_check_rules(merge_layers(lower, own)))
 
 
 def _desired_merchant(document: ParsedManifest, layers: Layers, compiled: CompiledFields) -> DesiredMerchant:
@@ -165,7 +165,7 @@ def _desired_merchant(document: ParsedManifest, layers: Layers, compiled: Compil
 
 
 def _ignore_rule(declared: Mapping[str, Any]) -> IgnoreRule:
-    until = midnight_utc(date.fromisoformat(declared["until"]), None)
+    until = local_midnight(date.fromisoformat(declared["until"]), None)
     live, field = to_declared_value(declared.get("live")), declared.get("field")
     path = comparable_path(field) if field else None
     return IgnoreRule(declared.get("finding"), path, live, declared["reason"], until)
@@ -175,7 +175,7 @@ def _ignore_rule(declared: Mapping[str, Any]) -> IgnoreRule:
 def _suspension(reason: str | None, until: str | None) -> DeclaredHold | None:
     if reason is None:
         return None
-    return DeclaredHold(HeldBy.SUSPENSION, reason, midnight_utc(date.fromisoformat(until), None) if until else None)
+    return DeclaredHold(HeldBy.SUSPENSION, reason, local_midnight(date.fromisoformat(until), None) if until else None)
 
 
 @cache
@@ -196,7 +196,7 @@ def _configuration_fields(values: Mapping[str, DeclaredValue]) -> dict[str, Decl
     if LOCAL_TIME_PATH in fields and zone:
         fields[LOCAL_TIME_PATH] = LocalTime(str(fields[LOCAL_TIME_PATH]), str(zone))
     if START_DATE_PATH in fields:
-        fields[START_DATE_PATH] = midnight_utc(
+        fields[START_DATE_PATH] = local_midnight(
             date.fromisoformat(str(fields[START_DATE_PATH])), str(zone) if zone else None
         )
     return fields
@@ -270,7 +270,7 @@ def _check_new_accounts(layers: Layers, paths: tuple[str, ...]) -> Iterator[Diag
             yield _diagnostic(layers, (path,), f"{path}.create: {problem.what}", problem.remedy)
 
 
-def _contradicting_accounts(layers: Layers) -> Iterator[Diagnostic]:
+def _check_contradicting_accounts(layers: Layers) -> Iterator[Diagnostic]:
     """One account that is to be created in two ways."""
     seen: dict[tuple[str, str], tuple[str, NewAccount]] = {}
     for path, ref in layers.values.items():
@@ -297,15 +297,15 @@ def _check_ignored_fields(layers: Layers) -> Iterator[Diagnostic]:
         yield _diagnostic(layers, ("policy.ignore",), f"policy.ignore: nothing declares {rule['field']!r}", remedy)
 
 
-def _broken_rules(layers: Layers) -> Iterator[Diagnostic]:
-    yield from _broken_implications(layers)
-    yield from _duplicate_account_keys(layers)
-    yield from _equal_accounts(layers)
-    yield from _contradicting_accounts(layers)
-    yield from _broken_schedule(layers)
+def _check_rules(layers: Layers) -> Iterator[Diagnostic]:
+    yield from _check_implications(layers)
+    yield from _check_duplicate_account_keys(layers)
+    yield from _check_accounts_differ(layers)
+    yield from _check_contradicting_accounts(layers)
+    yield from _check_schedule(layers)
 
 
-def _broken_implications(layers: Layers) -> Iterator[Diagnostic]:
+def _check_implications(layers: Layers) -> Iterator[Diagnostic]:
     """Values that Codat would refuse while another field is true. Only what is declared: the rest may be live."""
     values = layers.values
     for switch, path, refused, why in _REFUSED_WITH_SWITCH:
@@ -315,7 +315,7 @@ def _broken_implications(layers: Layers) -> Iterator[Diagnostic]:
             yield _diagnostic(layers, (switch, path), f"{path} is {shown}: {why}", remedy)
 
 
-def _duplicate_account_keys(layers: Layers) -> Iterator[Diagnostic]:
+def _check_duplicate_account_keys(layers: Layers) -> Iterator[Diagnostic]:
     """Account keys that are declared in two sections: a key is one account, in whichever section live has it."""
     seen: dict[str, str] = {}
     for path, value in layers.values.items():
@@ -326,7 +326,7 @@ def _duplicate_account_keys(layers: Layers) -> Iterator[Diagnostic]:
             yield _diagnostic(layers, (path, first), what, "keep one of them, or name the other in spec.unmanaged")
 
 
-def _equal_accounts(layers: Layers) -> Iterator[Diagnostic]:
+def _check_accounts_differ(layers: Layers) -> Iterator[Diagnostic]:
     accounts = {key[1].lower(): path for path in layers.values if (key := parse_account_path(path))}
     for one, other, why in _ACCOUNTS_THAT_DIFFER:
         if one not in accounts or other not in accounts:
@@ -341,7 +341,7 @@ def _equal_accounts(layers: Layers) -> Iterator[Diagnostic]:
             yield _diagnostic(layers, paths, f"{paths[0]} and {paths[1]} are the same: {why}", "choose another account")
 
 
-def _broken_schedule(layers: Layers) -> Iterator[Diagnostic]:
+def _check_schedule(layers: Layers) -> Iterator[Diagnostic]:
     values = layers.values
     local_paths = [path for path in (LOCAL_TIME_PATH, TIME_ZONE_PATH) if path in values]
     if SYNC_HOUR_PATH in values and local_paths:

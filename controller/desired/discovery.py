@@ -33,21 +33,21 @@ class ManifestFile(NamedTuple):
     content: bytes | Diagnostic
 
 
-def find_manifest_files(root: Path) -> Iterator[ManifestFile]:
+def read_manifest_files(root: Path) -> Iterator[ManifestFile]:
     """The files below a root, sorted, without hidden ones; a root that is a file is that file."""
     if root.is_file():
         yield _read_if_regular(str(root), display_path(str(root)), None)
         return
     real_root, root_name = os.path.realpath(root), display_path(str(root))
     for count, (path, is_regular) in enumerate(_candidate_paths(str(root), real_root)):
-        name = _printable(os.path.normpath(root_name + path[len(str(root)) :]))
+        name = _printable_path(os.path.normpath(root_name + path[len(str(root)) :]))
         if count >= MAX_FILES:
             yield ManifestFile(name, Diagnostic(name, 1, 1, f"more than {MAX_FILES} files", "split the root"))
             return
         yield _read_regular(path, name) if is_regular else _read_if_regular(path, name, real_root)
 
 
-def tree_digest(root: Path) -> str:
+def tree_stat_digest(root: Path) -> str:
     """A hash that changes once a file is added, removed or written; reads no file. Also of a root that is gone,
     or may not be looked at."""
     paths = [(str(root), True)] if os.path.isfile(root) else _candidate_paths(str(root), os.path.realpath(root))
@@ -62,7 +62,7 @@ def tree_digest(root: Path) -> str:
     return digest.hexdigest()
 
 
-def lasting_path(root: Path) -> str:
+def commit_independent_path(root: Path) -> str:
     """The real path of a root; of one that is a commit's, the same for every commit of that folder."""
     path = os.path.realpath(root)
     in_commit = _COMMIT_FOLDER.match(path)
@@ -76,12 +76,12 @@ def display_path(path: str) -> str:
     """
     in_commit = _COMMIT_FOLDER.match(os.path.abspath(path))
     if in_commit:
-        return _printable(os.path.abspath(path)[in_commit.end() :] or ".")
+        return _printable_path(os.path.abspath(path)[in_commit.end() :] or ".")
     relative = os.path.relpath(path)
-    return _printable(os.path.normpath(path) if relative.startswith("..") else relative)
+    return _printable_path(os.path.normpath(path) if relative.startswith("..") else relative)
 
 
-def _printable(path: str) -> str:
+def _printable_path(path: str) -> str:
     return path if path.isascii() else os.fsencode(path).decode(errors="replace")
 
 
@@ -101,14 +101,14 @@ def _candidate_paths(folder: str, real_root: str) -> Iterator[tuple[str, bool]]:
                 yield entry.path, False
             yield from _candidate_paths(entry.path, real_root)
         elif entry.is_symlink():
-            yield from ((path, False) for path in _link_paths(entry, real_root))
+            yield from ((path, False) for path in _link_if_to_be_read(entry, real_root))
         elif entry.name.endswith(_SUFFIXES):
             yield entry.path, entry.is_file(follow_symlinks=False)
         elif entry.name.lower().endswith(_SUFFIXES):
             yield entry.path, False
 
 
-def _link_paths(entry: os.DirEntry[str], real_root: str) -> Iterator[str]:
+def _link_if_to_be_read(entry: os.DirEntry[str], real_root: str) -> Iterator[str]:
     """The link itself where it has to be read: it leads to a file below the root that is not read at its own place.
 
     That is so for mounted volumes (Kubernetes), which keep the files in hidden folders. A link that leads nowhere, or

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from controller.desired import discovery, yaml_reader
 from controller.desired.schema import MERCHANT_KIND, PROFILE_KIND
 from controller.desired.yaml_reader import YamlNode
-from controller.desired.yaml_writer import NewManifest, comment_lines, entry_lines, yaml_text
+from controller.desired.yaml_writer import NewManifest, comment_lines, spec_entry_lines, yaml_text
 
 IMPORTED_SPEC_KEYS = ("profile", "connection", "enabled", "schedule", "mapping", "unmanaged")
 """The keys of a merchant's `spec` that an import writes, and so may replace or remove."""
@@ -43,14 +43,14 @@ def rewrite_merchant(content: bytes, manifest: NewManifest) -> bytes | None:
 
     A document that already has the same values stays as it was written.
     """
-    text = yaml_reader.read(content, "")
+    text = yaml_reader.parse_yaml(content, "")
     if text.diagnostics:
         return None
     lines = [line for line in _LINE.findall(content.decode()) if line]
-    old = _find_document(text.documents, yaml_reader.document_spans(content), len(lines), manifest.name)
+    old = _find_document(text.documents, yaml_reader.document_line_spans(content), len(lines), manifest.name)
     if old is None:
         return None
-    merged = _merge(old.node.value, manifest)
+    merged = _keep_handwritten(old.node.value, manifest)
     if merged.as_dict == old.node.value:
         return content
     # Flow style, anchors or odd comments may defeat an edit in place: then the whole document is written anew.
@@ -66,9 +66,9 @@ def rewrite_merchant(content: bytes, manifest: NewManifest) -> bytes | None:
 def load_profile_specs(root: Path) -> dict[str, Any]:
     """By name, the `spec` of each profile below a root without diagnostics."""
     specs = {}
-    for file in discovery.find_manifest_files(root):
+    for file in discovery.read_manifest_files(root):
         if isinstance(file.content, bytes):
-            for node in yaml_reader.read(file.content, file.display_name).documents:
+            for node in yaml_reader.parse_yaml(file.content, file.display_name).documents:
                 if node.value.get("kind") == PROFILE_KIND:
                     specs[str(_name_of(node))] = node.value["spec"]
     return specs
@@ -95,7 +95,7 @@ def _name_of(node: YamlNode) -> Any:
     return name and name.value
 
 
-def _merge(old: Mapping[str, Any], new: NewManifest) -> NewManifest:
+def _keep_handwritten(old: Mapping[str, Any], new: NewManifest) -> NewManifest:
     """The new manifest with what a person wrote into the old one."""
     old_spec = old.get("spec") or {}
     spec = dict(new.spec)
@@ -111,7 +111,7 @@ def _merge(old: Mapping[str, Any], new: NewManifest) -> NewManifest:
 
 def _reads_as_intended(content: bytes, before: Sequence[YamlNode], index: int, merged: NewManifest) -> bool:
     """Whether the file reads as intended: this document as merged, all others as they were."""
-    text = yaml_reader.read(content, "")
+    text = yaml_reader.parse_yaml(content, "")
     intended = [node.value for node in before]
     intended[index] = merged.as_dict
     return not text.diagnostics and [node.value for node in text.documents] == intended
@@ -134,21 +134,24 @@ def _edit_in_place(lines: Sequence[str], old: _OldDocument, merged: NewManifest)
         return None
     later_keys = [mark.line for mark in node.keys.values() if mark.line > spec_line]
     end = (
-        _line_of_comments_above(lines, min(later_keys))
+        _start_including_comments(lines, min(later_keys))
         if later_keys
         else _end_of_indented(lines, spec_line, old.end_line)
     )
     blocks = _key_blocks(lines, spec, end)
     new_keys = [key for key in merged.spec if key not in blocks]
-    spec_lines = [line for key in new_keys if key == "profile" for line in entry_lines(merged, key)]
+    spec_lines = [line for key in new_keys if key == "profile" for line in spec_entry_lines(merged, key)]
     for key, block in blocks.items():
         # A key with the same value keeps its lines, a changed one the comments above it; the others are removed.
         shifted = _indented_by_two(block, spec.keys[key].column)
         if key in merged.spec and merged.spec[key] == spec.value[key]:
             spec_lines += shifted
         elif key in merged.spec:
-            spec_lines += [*takewhile(lambda line: line.lstrip().startswith("#"), shifted), *entry_lines(merged, key)]
-    spec_lines += [line for key in new_keys if key != "profile" for line in entry_lines(merged, key)]
+            spec_lines += [
+                *takewhile(lambda line: line.lstrip().startswith("#"), shifted),
+                *spec_entry_lines(merged, key),
+            ]
+    spec_lines += [line for key in new_keys if key != "profile" for line in spec_entry_lines(merged, key)]
     head = [
         line.rstrip("\r\n") for line in lines[old.first_line : spec_line + 1] if not line.startswith(_IMPORT_COMMENT)
     ]
@@ -159,12 +162,12 @@ def _edit_in_place(lines: Sequence[str], old: _OldDocument, merged: NewManifest)
 
 def _key_blocks(lines: Sequence[str], spec: YamlNode, end: int) -> dict[str, Sequence[str]]:
     """By key of `spec`, its lines with the comments right above it."""
-    starts = [(key, _line_of_comments_above(lines, mark.line)) for key, mark in (spec.keys or {}).items()]
+    starts = [(key, _start_including_comments(lines, mark.line)) for key, mark in (spec.keys or {}).items()]
     ends = [start for _, start in starts[1:]] + [end]
     return {key: lines[start:stop] for (key, start), stop in zip(starts, ends, strict=True)}
 
 
-def _line_of_comments_above(lines: Sequence[str], line: int) -> int:
+def _start_including_comments(lines: Sequence[str], line: int) -> int:
     above = takewhile(lambda number: lines[number].lstrip().startswith("#"), range(line - 1, -1, -1))
     return min(above, default=line)
 

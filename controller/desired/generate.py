@@ -169,9 +169,9 @@ class _SharedProfile:
     @property
     def spec(self) -> dict[str, Any]:
         if self.base is None:
-            return _tree(self.common)
+            return _spec_tree(self.common)
         own = {path: value for path, value in self.common.items() if path not in self.base.common}
-        return {"extends": self.base.name, **_tree(own)}
+        return {"extends": self.base.name, **_spec_tree(own)}
 
 
 def build_manifests(
@@ -214,23 +214,24 @@ def _profiles_of_platform(
     platform: str, drafts: Sequence[MerchantDraft], taken: Collection[str], existing: Mapping[str, Any]
 ) -> list[_SharedProfile]:
     """The base, if one saves lines, and a profile for each group of merchants."""
-    groups = find_groups([_shareable(draft) for draft in drafts], LineCounter(drafts))
+    groups = find_groups([_shareable_fields(draft) for draft in drafts], LineCounter(drafts))
     members = [[drafts[position] for position in group] for group in groups]
-    commons = [_common_fields(group) for group in members]
+    commons = [_majority_fields(group) for group in members]
     names, profiles = set(taken), list[_SharedProfile]()
     base = None
     if shared := _base_fields(commons):
         note = f"What the {len(groups)} groups of merchants on {platform} have in common, as they were imported."
-        base = _with_name(_SharedProfile("", shared, (), drafts, note=note), platform, names, existing)
+        base = _with_existing_or_free_name(_SharedProfile("", shared, (), drafts, note=note), platform, names, existing)
         names.add(base.name)
     on_base: list[MerchantDraft] = []
-    for group, common, label in zip(members, commons, _telling_labels(commons), strict=True):
-        shorter = [draft for draft in group if _size_with_profile(draft, common) < _size_alone(draft)]
+    for group, common, label in zip(members, commons, _distinguishing_labels(commons), strict=True):
+        shorter = [draft for draft in group if _count_entries_with_profile(draft, common) < _count_entries_alone(draft)]
         if base:
             nearer = [
                 draft
                 for draft in group
-                if _size_with_profile(draft, base.common) < min(_size_with_profile(draft, common), _size_alone(draft))
+                if _count_entries_with_profile(draft, base.common)
+                < min(_count_entries_with_profile(draft, common), _count_entries_alone(draft))
             ]
             staying = [draft for draft in shorter if draft not in nearer]
             # Odd merchants are no reason to leave a group with too few.
@@ -241,12 +242,12 @@ def _profiles_of_platform(
             note = f"What most of {len(shorter)} merchants on {platform} have in common, as they were imported."
             wished = slug(f"{platform}-{label}") if label else platform
             profile = _SharedProfile("", common, tuple(shorter), shorter, base, note)
-            profiles.append(_with_name(profile, wished, names, existing))
+            profiles.append(_with_existing_or_free_name(profile, wished, names, existing))
             names.add(profiles[-1].name)
     return [replace(base, members=tuple(on_base)), *profiles] if base else profiles
 
 
-def _with_name(
+def _with_existing_or_free_name(
     profile: _SharedProfile, wished: str, taken: Collection[str], existing: Mapping[str, Any]
 ) -> _SharedProfile:
     """With the name of the profile there that says the same, else with a free one."""
@@ -272,7 +273,7 @@ class LineCounter:
         for group in groups:
             # Most groups come again with the next cut.
             if group not in self._common_by_group:
-                self._common_by_group[group] = _common_fields([self._drafts[position] for position in group])
+                self._common_by_group[group] = _majority_fields([self._drafts[position] for position in group])
         commons = [self._common_by_group[group] for group in groups]
         base = _SharedProfile("base", shared, ()) if (shared := _base_fields(commons)) else None
         profiles = [_SharedProfile("profile", common, (), base=base) for common in commons]
@@ -282,18 +283,18 @@ class LineCounter:
             known = self._by_profile.setdefault(frozenset(profile.common.items()), {})
             for position in group:
                 if position not in known:
-                    known[position] = self._merchant_lines(self._drafts[position], profile)
+                    known[position] = self._count_merchant_lines(self._drafts[position], profile)
             if len(groups) > 1 and sum(known[position][1] for position in group) < min_group_size(len(self._drafts)):
                 return inf
             lines += sum(known[position][0] for position in group)
         return lines
 
-    def _merchant_lines(self, draft: MerchantDraft, profile: _SharedProfile) -> tuple[int, bool]:
+    def _count_merchant_lines(self, draft: MerchantDraft, profile: _SharedProfile) -> tuple[int, bool]:
         """The lines of its manifest, and whether that is with the profile."""
         own, unmanaged = _own_fields(draft, profile.common), _unmanaged_paths(draft, profile.common)
-        uses_profile = len(own) + len(unmanaged) < _size_alone(draft)
+        uses_profile = len(own) + len(unmanaged) < _count_entries_alone(draft)
         if not uses_profile:
-            own, unmanaged = dict(_shareable(draft)), []
+            own, unmanaged = dict(_shareable_fields(draft)), []
         fields = (uses_profile, tuple((path, value is None) for path, value in own.items()), tuple(unmanaged))
         if fields not in self._by_fields:
             written = _manifest_with_profile(draft, profile) if uses_profile else _manifest_without_profile(draft)
@@ -301,17 +302,17 @@ class LineCounter:
         return self._by_fields[fields], uses_profile
 
 
-def _shareable(draft: MerchantDraft) -> dict[str, ManifestValue]:
+def _shareable_fields(draft: MerchantDraft) -> dict[str, ManifestValue]:
     """What a profile could declare for the merchant."""
     return {path: value for path, value in draft.fields.items() if value is not None and path != CONNECTION_STATE_PATH}
 
 
-def _size_with_profile(draft: MerchantDraft, common: ManifestFields) -> int:
+def _count_entries_with_profile(draft: MerchantDraft, common: ManifestFields) -> int:
     """How many things its manifest says beside a profile."""
     return len(_own_fields(draft, common)) + len(_unmanaged_paths(draft, common))
 
 
-def _size_alone(draft: MerchantDraft) -> int:
+def _count_entries_alone(draft: MerchantDraft) -> int:
     return sum(value is not None for value in draft.fields.values())
 
 
@@ -323,12 +324,12 @@ def _base_fields(commons: Sequence[ManifestFields]) -> dict[str, ManifestValue]:
     return shared if saved > 0 else {}
 
 
-def _telling_labels(commons: Sequence[ManifestFields]) -> list[str]:
+def _distinguishing_labels(commons: Sequence[ManifestFields]) -> list[str]:
     """By profile, what tells it from the others: a time zone, customer, supplier or tax rates; empty = none of them."""
     kinds = [
         [str(common.get(TIME_ZONE_PATH, "")).rpartition("/")[2] for common in commons],
-        *([_reference_text(common.get(path)) for common in commons] for path in (CUSTOMER_PATH, SUPPLIER_PATH)),
-        [_tax_rates_text(common) for common in commons],
+        *([_referenced_name(common.get(path)) for common in commons] for path in (CUSTOMER_PATH, SUPPLIER_PATH)),
+        [_tax_rates_label(common) for common in commons],
     ]
     labels = []
     for position in range(len(commons)):
@@ -338,16 +339,16 @@ def _telling_labels(commons: Sequence[ManifestFields]) -> list[str]:
     return labels if len(commons) > 1 else [""]
 
 
-def _reference_text(value: ManifestValue) -> str:
+def _referenced_name(value: ManifestValue) -> str:
     return value.value if isinstance(value, Ref) and value.by == "name" else ""
 
 
-def _tax_rates_text(common: ManifestFields) -> str:
+def _tax_rates_label(common: ManifestFields) -> str:
     rates = [rate for path in sorted(common, key=_sort_key) if (rate := parse_tax_rate_path(path)) is not None]
     return f"tax-{'-'.join(rates)}" if rates else ""
 
 
-def _common_fields(drafts: Sequence[MerchantDraft]) -> dict[str, ManifestValue]:
+def _majority_fields(drafts: Sequence[MerchantDraft]) -> dict[str, ManifestValue]:
     """The values that more than half of them have."""
     counts = Counter(item for draft in drafts for item in draft.fields.items() if item[1] is not None)
     common = {path: value for (path, value), count in counts.items() if count * 2 > len(drafts)}
@@ -401,11 +402,11 @@ def _merchant_manifest(
 ) -> NewManifest:
     company = {"company": {"name": draft.company_name}} if draft.company_name != draft.name else {}
     comments = {spec_path_of(path): name for path, name in draft.reference_names.items() if path in fields}
-    spec = {**first, **company, **_tree(fields), **last}
+    spec = {**first, **company, **_spec_tree(fields), **last}
     return NewManifest(MERCHANT_KIND, draft.name, spec, draft.notes, comments)
 
 
-def _tree(fields: ManifestFields) -> dict[str, Any]:
+def _spec_tree(fields: ManifestFields) -> dict[str, Any]:
     """Field paths as the nested keys of a manifest, in the order in which people read them."""
     root: dict[str, Any] = {}
     for path in sorted(fields, key=_sort_key):

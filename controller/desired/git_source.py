@@ -97,7 +97,7 @@ class GitSource:
     def fetch_head(self) -> str:
         """The branch's newest commit over there, which is here afterwards, with its history."""
         with self._clone_locked():
-            is_first = self.fetched_head() is None
+            is_first = self.last_fetched_head() is None
             if not (self._repository / "HEAD").is_file():
                 self._init_repository()
             source = f"refs/heads/{self.address.branch}" if self.address.branch else "HEAD"
@@ -105,7 +105,7 @@ class GitSource:
             self._git_output(*fetch, timeout_s=FIRST_TIMEOUT_S if is_first else GIT_TIMEOUT_S)
             return self._git_output("rev-parse", f"{self._fetched_ref}^{{commit}}").strip()
 
-    def fetched_head(self) -> str | None:
+    def last_fetched_head(self) -> str | None:
         """The newest commit that was fetched before; None where none was."""
         if not (self._repository / "HEAD").is_file():
             return None
@@ -121,15 +121,15 @@ class GitSource:
         tree = self._tree_folder(commit)
         with self._clone_locked():
             if not tree.is_dir():
-                self._write_tree(commit, tree)
+                self._check_out_tree(commit, tree)
             os.utime(tree)
             self._delete_unused_trees(tree.parent)
         root = tree / self.address.path if self.address.path else tree
         if not root.exists():
-            raise self._no_such_folder(commit)
+            raise self._no_such_folder_error(commit)
         return root
 
-    def keep(self, commit: str) -> None:
+    def keep_tree(self, commit: str) -> None:
         """That commit's folder is still in use; one that was deleted meanwhile is written anew."""
         try:
             age_s = time.time() - self._tree_folder(commit).stat().st_mtime
@@ -138,7 +138,7 @@ class GitSource:
         if not 0 <= age_s < TREE_TOUCH_INTERVAL_S:
             self.check_out(commit)
 
-    def order(self, commit: str, before: str) -> CommitOrder:
+    def compare_commits(self, commit: str, before: str) -> CommitOrder:
         """How a commit stands to the one before."""
         if commit == before:
             return CommitOrder.SAME
@@ -173,8 +173,8 @@ class GitSource:
         _output_or_raise(_run_command([*configure, "gc.pruneExpire", "never"]), self.address)
         os.replace(new, self._repository)
 
-    def _write_tree(self, commit: str, tree: Path) -> None:
-        self._check_is_whole(commit)
+    def _check_out_tree(self, commit: str, tree: Path) -> None:
+        self._require_whole_folder(commit)
         new = tree.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
@@ -189,13 +189,13 @@ class GitSource:
         _output_or_raise(done, self.address)
         os.replace(new, tree)
 
-    def _check_is_whole(self, commit: str) -> None:
+    def _require_whole_folder(self, commit: str) -> None:
         """The folder is there, and no submodule in it: that would be an empty folder, and the merchants that it
         declares would count as gone."""
         folder = ("--", self.address.path) if self.address.path else ()
         listed = self._git_output("ls-tree", "-r", "-z", commit, *folder)
         if not listed:
-            raise self._no_such_folder(commit)
+            raise self._no_such_folder_error(commit)
         for entry in listed.split("\0"):
             if entry.startswith(_SUBMODULE_MODE):
                 name = entry.partition("\t")[2]
@@ -204,7 +204,7 @@ class GitSource:
                     "read: keep the manifests in the repository itself, and name their folder (//FOLDER)"
                 )
 
-    def _no_such_folder(self, commit: str) -> GitUnavailable:
+    def _no_such_folder_error(self, commit: str) -> GitUnavailable:
         what = self.address.path or "file"
         return GitUnavailable(f"{mask_passwords(str(self.address))}: there is no {what} in commit {commit[:12]}")
 

@@ -16,7 +16,7 @@ _PLAIN_TYPES: Mapping[str, Json] = {"any": {}, "bool": {"type": "boolean"}}
 def json_schema() -> Json:
     """Mappings with fixed keys are definitions of their own."""
     definitions: dict[str, Json] = {}
-    documents = {kind: _json_of(shape, definitions) for kind, shape in MANIFEST_KINDS.items()}
+    documents = {kind: _json_schema_of(shape, definitions) for kind, shape in MANIFEST_KINDS.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "merchantctl manifest",
@@ -29,13 +29,13 @@ def json_schema() -> Json:
     }
 
 
-def _json_of(shape: Mapping[str, Any], definitions: dict[str, Json]) -> Json:
+def _json_schema_of(shape: Mapping[str, Any], definitions: dict[str, Json]) -> Json:
     match shape["type"]:
         case "function-after" | "function-before":
             more: Json = shape.get("metadata", {}).get("json", {})
-            return _json_of(shape["schema"], definitions) | more
+            return _json_schema_of(shape["schema"], definitions) | more
         case "nullable":
-            return {"anyOf": [_json_of(shape["schema"], definitions), {"type": "null"}]}
+            return {"anyOf": [_json_schema_of(shape["schema"], definitions), {"type": "null"}]}
         case "any" | "bool" as plain:
             return dict(_PLAIN_TYPES[plain])
         case "int":
@@ -47,10 +47,10 @@ def _json_of(shape: Mapping[str, Any], definitions: dict[str, Json]) -> Json:
             words = shape["expected"]
             return ({"enum": words} if len(words) > 1 else {"const": words[0]}) | {"type": "string"}
         case "list":
-            return {"items": _json_of(shape["items_schema"], definitions), "type": "array"}
+            return {"items": _json_schema_of(shape["items_schema"], definitions), "type": "array"}
         case "dict":
-            pattern = _json_of(shape["keys_schema"], definitions).get("pattern")
-            values = _json_of(shape["values_schema"], definitions)
+            pattern = _json_schema_of(shape["keys_schema"], definitions).get("pattern")
+            values = _json_schema_of(shape["values_schema"], definitions)
             free = {"patternProperties": {pattern: values}} if pattern else {"additionalProperties": values}
             return free | {"type": "object"}
         case "typed-dict":
@@ -63,7 +63,8 @@ def _define(shape: Mapping[str, Any], definitions: dict[str, Json]) -> str:
     name: str = shape["cls_name"]
     if name not in definitions:
         properties = {
-            key: _json_of(field["schema"], definitions) | _described(field) for key, field in shape["fields"].items()
+            key: _json_schema_of(field["schema"], definitions) | _description_entry(field)
+            for key, field in shape["fields"].items()
         }
         required = [key for key, field in shape["fields"].items() if field["required"]]
         definitions[name] = {"additionalProperties": False, "properties": properties, "type": "object"} | (
@@ -72,6 +73,6 @@ def _define(shape: Mapping[str, Any], definitions: dict[str, Json]) -> str:
     return name
 
 
-def _described(field: Mapping[str, Any]) -> Json:
+def _description_entry(field: Mapping[str, Any]) -> Json:
     description = field["metadata"]["description"]
     return {"description": description} if description else {}

@@ -18,7 +18,7 @@ from typing import Any
 from controller.desired import discovery, yaml_reader
 from controller.desired.account_settings import compile_settings
 from controller.desired.cache import ManifestCache
-from controller.desired.compile import BaseProfile, check_rules, compile_merchant
+from controller.desired.compile import BaseProfile, check_rules_of_invalid_merchant, compile_merchant
 from controller.desired.manifest import LocatedText, ParsedManifest, flatten
 from controller.desired.merge import Layers, merge_layers, own_layer
 from controller.desired.schema import ACCOUNT_KINDS, MANIFEST_KINDS, MERCHANT_KIND, PROFILE_KIND
@@ -82,7 +82,7 @@ MAX_IGNORE_DAYS, MAX_IGNORE_DAYS_BY_CODE = 90, {LAST_SYNC_FAILED: 7}
 """How long something may be ignored; then somebody has to decide again. With every day a valid end stays valid."""
 
 
-def _too_long_ignored(merchants: Iterable[DesiredMerchant], today: date) -> Iterator[Diagnostic]:
+def _check_ignore_durations(merchants: Iterable[DesiredMerchant], today: date) -> Iterator[Diagnostic]:
     for merchant in merchants:
         for rule in merchant.ignore:
             max_days = MAX_IGNORE_DAYS_BY_CODE.get(rule.code or "", MAX_IGNORE_DAYS)
@@ -116,7 +116,7 @@ def _load(
         loaded = _read_manifests(root, cache)
         cache.save()
         compiled = _compile_merchants(loaded)
-    renames = _renames(loaded)
+    renames = _collect_and_check_renames(loaded)
     elsewhere = frozenset(_documents_of_other_environments(loaded, selector)) if selector else frozenset()
     others = frozenset(name for kind, name in elsewhere if kind == MERCHANT_KIND)
     of_account = {key: each for key, each in loaded.documents.items() if key[0] in ACCOUNT_KINDS}
@@ -124,7 +124,7 @@ def _load(
     loaded.diagnostics.extend(problems)
     compiled = [(document, merchant) for document, merchant in compiled if merchant.name not in others]
     renames = {name: rename for name, rename in renames.items() if name not in others}
-    loaded.diagnostics.extend(_too_long_ignored((merchant for _, merchant in compiled), today))
+    loaded.diagnostics.extend(_check_ignore_durations((merchant for _, merchant in compiled), today))
     # Each once: a fault of a profile was found with every merchant that builds on it.
     diagnostics = tuple(sorted(set(loaded.diagnostics)))
     # A file or a folder: `acme.yaml` is in part "acme.yaml" and "acme/uk.yaml" in "acme", but not "acme-2.yaml".
@@ -190,7 +190,7 @@ class _LoadedManifests:
 
 def _read_manifests(root: Path, cache: ManifestCache) -> _LoadedManifests:
     loaded = _LoadedManifests()
-    for file in discovery.find_manifest_files(root):
+    for file in discovery.read_manifest_files(root):
         if isinstance(file.content, Diagnostic):
             loaded.diagnostics.append(file.content)
         else:
@@ -209,12 +209,12 @@ def _parse_file(
     diagnostics: list[Diagnostic] = []
     documents: list[ParsedManifest] = []
     is_empty = True
-    for node, is_incomplete in yaml_reader.read_each(content, file, of_file):
+    for node, is_incomplete in yaml_reader.parse_yaml_lazily(content, file, of_file):
         is_empty = False
         if len(of_file) + len(diagnostics) >= MAX_DIAGNOSTICS:
-            diagnostics.append(_too_many_diagnostics(file, node.position))
+            diagnostics.append(_too_many_problems_diagnostic(file, node.position))
             break
-        document, problems = _check_document(file, node, is_incomplete)
+        document, problems = _parse_document(file, node, is_incomplete)
         diagnostics.extend(problems)
         if document:
             documents.append(document)
@@ -229,12 +229,12 @@ def _parse_file(
     return tuple(documents)
 
 
-def _too_many_diagnostics(file: str, position: Position) -> Diagnostic:
+def _too_many_problems_diagnostic(file: str, position: Position) -> Diagnostic:
     what = f"more than {MAX_DIAGNOSTICS} complaints in this file: the rest of it was not looked at"
     return Diagnostic(file, *position, what, "mend those first")
 
 
-def _check_document(file: str, node: YamlNode, is_incomplete: bool) -> tuple[ParsedManifest | None, list[Diagnostic]]:
+def _parse_document(file: str, node: YamlNode, is_incomplete: bool) -> tuple[ParsedManifest | None, list[Diagnostic]]:
     """One manifest and what is wrong with its shape; None where it has no name.
 
     is_incomplete  the reader could not read all of it
@@ -242,7 +242,7 @@ def _check_document(file: str, node: YamlNode, is_incomplete: bool) -> tuple[Par
     kind = node.value.get("kind") if isinstance(node.value, dict) else None
     if not isinstance(kind, str) or kind not in MANIFEST_KINDS:
         return None, [_kind_diagnostic(file, node, kind)]
-    problems = list(islice(find_schema_problems(kind, node.value, partial(_text_at, node)), MAX_DIAGNOSTICS))
+    problems = list(islice(find_schema_problems(kind, node.value, partial(_source_text_at, node)), MAX_DIAGNOSTICS))
     diagnostics = [_schema_diagnostic(file, node, problem) for problem in problems]
     name_node = node.get("metadata", "name")
     if name_node is None or not isinstance(name_node.value, str):
@@ -256,7 +256,7 @@ def _check_document(file: str, node: YamlNode, is_incomplete: bool) -> tuple[Par
     return (replace(document, is_valid=False) if is_incomplete else document), diagnostics
 
 
-def _text_at(node: YamlNode, path: tuple[str | int, ...]) -> str | None:
+def _source_text_at(node: YamlNode, path: tuple[str | int, ...]) -> str | None:
     """The value at a path as the file has it: `0205` where YAML reads 205; None for text, which is itself."""
     for key in path:
         child = _child(node, key)
@@ -288,7 +288,7 @@ def _add_documents(loaded: _LoadedManifests, documents: Sequence[ParsedManifest]
     before = len(loaded.diagnostics)
     for document in documents:
         if len(loaded.diagnostics) - before >= MAX_DIAGNOSTICS:
-            loaded.diagnostics.append(_too_many_diagnostics(document.file, document.name_position))
+            loaded.diagnostics.append(_too_many_problems_diagnostic(document.file, document.name_position))
             return
         key = (document.kind, document.name)
         if document.kind == MERCHANT_KIND:
@@ -350,13 +350,13 @@ def _compile_merchants(loaded: _LoadedManifests) -> list[tuple[ParsedManifest, D
         base_is_valid = all((layer.kind, layer.name) not in loaded.invalid for layer in base.layers.manifests)
         # Not compiled, but its rules are checked as far as it can be read, so that every diagnostic comes at once.
         if key in loaded.invalid or not base_is_valid:
-            loaded.diagnostics.extend(check_rules(document, base))
+            loaded.diagnostics.extend(check_rules_of_invalid_merchant(document, base))
             continue
         merchant, diagnostics = compile_merchant(document, base)
         loaded.diagnostics.extend(diagnostics)
         if merchant:
             compiled.append((document, merchant))
-    return _without_shared_companies(loaded, compiled)
+    return _drop_and_report_shared_companies(loaded, compiled)
 
 
 def _base_of_merchant(
@@ -366,7 +366,7 @@ def _base_of_merchant(
     if document.base_profile is None:
         return bases[_NO_PROFILE]
     if (PROFILE_KIND, document.base_profile.text) not in loaded.documents:
-        loaded.diagnostics.append(_unknown_profile(loaded, document, document.base_profile))
+        loaded.diagnostics.append(_unknown_profile_diagnostic(loaded, document, document.base_profile))
         return None
     return bases[document.base_profile.text]
 
@@ -381,13 +381,13 @@ def _compile_base(
     bases[name] = None  # until it is merged; asked for meanwhile, it extends itself
     lower = bases[_NO_PROFILE]
     if document.base_profile is not None:
-        lower = _extended_base(loaded, document, document.base_profile, bases, (*chain, name))
+        lower = _base_of_profile(loaded, document, document.base_profile, bases, (*chain, name))
     if lower is not None:
         bases[name] = BaseProfile(merge_layers(lower.layers, own_layer(document)))
     return bases[name]
 
 
-def _extended_base(
+def _base_of_profile(
     loaded: _LoadedManifests,
     document: ParsedManifest,
     base: LocatedText,
@@ -405,12 +405,12 @@ def _extended_base(
         loaded.diagnostics.append(document.diagnostic_at(base.position, what, "join some of them"))
         return None
     if (PROFILE_KIND, base.text) not in loaded.documents:
-        loaded.diagnostics.append(_unknown_profile(loaded, document, base))
+        loaded.diagnostics.append(_unknown_profile_diagnostic(loaded, document, base))
         return None
     return _compile_base(loaded, base.text, bases, chain)
 
 
-def _unknown_profile(loaded: _LoadedManifests, document: ParsedManifest, base: LocatedText) -> Diagnostic:
+def _unknown_profile_diagnostic(loaded: _LoadedManifests, document: ParsedManifest, base: LocatedText) -> Diagnostic:
     what = f"there is no MappingProfile {base.text!r}"
     if base.text not in loaded.remedies:
         names = [name for kind, name in loaded.documents if kind == PROFILE_KIND]
@@ -420,7 +420,7 @@ def _unknown_profile(loaded: _LoadedManifests, document: ParsedManifest, base: L
     return document.diagnostic_at(base.position, what, loaded.remedies[base.text])
 
 
-def _without_shared_companies(
+def _drop_and_report_shared_companies(
     loaded: _LoadedManifests, compiled: list[tuple[ParsedManifest, DesiredMerchant]]
 ) -> list[tuple[ParsedManifest, DesiredMerchant]]:
     """Without the merchants that would become one company at Codat; each of them gets a diagnostic."""
@@ -449,7 +449,7 @@ def _others_text(places: Sequence[str], own: str) -> str:
 # Renames ------------------------------------------------------------------------------------------------
 
 
-def _renames(loaded: _LoadedManifests) -> dict[str, DeclaredRename]:
+def _collect_and_check_renames(loaded: _LoadedManifests) -> dict[str, DeclaredRename]:
     """Every `metadata.renamedFrom` by the new name; adds a diagnostic for each that has no single meaning.
 
     An old name may be the new name of another rename (a chain, a swap), but not one that keeps its manifest.
@@ -505,7 +505,7 @@ def _fleet_digest(
 ) -> str:
     """A hash of all that is declared, with what no merchant's own digest has: names, renames, what is left alone."""
     lines = [
-        " ".join((merchant.digest, merchant.name, *(str(each or "") for each in merchant.beside_digest)))
+        " ".join((merchant.digest, merchant.name, *(str(each or "") for each in merchant.declared_outside_digest)))
         for merchant in merchants
     ]
     lines += [f"{rename.old_name!r} -> {name!r}" for name, rename in renames.items()]

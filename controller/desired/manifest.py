@@ -85,7 +85,7 @@ def flatten(
 ) -> ParsedManifest:
     """The manifest of a document with a spec. `invalid_ids`: the `id`s of its nodes that have a diagnostic already."""
     spec, labels = node.children["spec"], node.get("metadata", "labels")
-    leaves = dict(_plain_leaves(spec) if kind in ACCOUNT_KINDS else _leaves(spec))
+    leaves = dict(_leaves_without_references(spec) if kind in ACCOUNT_KINDS else _leaves_with_references(spec))
     values = {
         path: INVALID_VALUE if id(leaf) in invalid_ids else to_declared_value(leaf.value)
         for path, leaf in leaves.items()
@@ -114,24 +114,24 @@ def flatten(
     )
 
 
-def _plain_leaves(parent: YamlNode, prefix: str = "") -> Iterator[tuple[str, YamlNode]]:
+def _leaves_without_references(parent: YamlNode, prefix: str = "") -> Iterator[tuple[str, YamlNode]]:
     """Each declared value of a document that has no references, by path."""
     for key, child in parent.children.items():
         path = f"{prefix}.{key}" if prefix else key
         if child.is_mapping:
-            yield from _plain_leaves(child, path)
+            yield from _leaves_without_references(child, path)
         else:
             yield path, child
 
 
-def _leaves(parent: YamlNode, prefix: str = "") -> Iterator[tuple[str, YamlNode]]:
+def _leaves_with_references(parent: YamlNode, prefix: str = "") -> Iterator[tuple[str, YamlNode]]:
     """Each declared value by field path; a reference is one value."""
     for key, child in parent.children.items():
         if not prefix and key not in _DECLARING_KEYS:
             continue
         path = _field_path(prefix, key)
         if child.is_mapping and not _is_reference(prefix, path):
-            yield from _leaves(child, path)
+            yield from _leaves_with_references(child, path)
         else:
             yield intern(path), child
 

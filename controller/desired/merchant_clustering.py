@@ -30,9 +30,9 @@ _MAX_CANDIDATES = 200
 _MAX_ROUNDS = 5
 
 
-def min_group_size(merchants: int) -> int:
+def min_group_size(merchant_count: int) -> int:
     """How many merchants a group needs among so many."""
-    return max(_MIN_SIZE, -(-merchants * _MIN_PERCENT // 100))
+    return max(_MIN_SIZE, -(-merchant_count * _MIN_PERCENT // 100))
 
 
 def find_groups(
@@ -60,7 +60,7 @@ def find_groups(
             waiting += halves
     if lines is not None and len(groups) > 2:
         # A merchant that an early cut put on the wrong side may be nearer to a group that was found later.
-        settled = _settle(table, groups, min_size)
+        settled = _move_to_nearest_groups(table, groups, min_size)
         if settled and count_lines(settled) < lines:
             groups = settled
     return tuple(sorted(groups, key=lambda group: (-len(group), group)))
@@ -84,20 +84,20 @@ class _Table:
         self.path_of = [path for path, _ in numbers]
 
     @cached_property
-    def merchants_with(self) -> list[int]:
+    def merchant_bits_by_value(self) -> list[int]:
         """By value, who has it: bit n is merchant n. An intersection of thousands takes a microsecond."""
         holders: list[list[int]] = [[] for _ in self.path_of]
         for merchant, values in enumerate(self.declared):
             for value in values:
                 holders[value].append(merchant)
-        return [_bits(each) for each in holders]
+        return [_bit_mask(each) for each in holders]
 
-    def common(self, group: Group) -> frozenset[int]:
+    def majority_values(self, group: Group) -> frozenset[int]:
         """The values that more than half of a group have."""
         counts = Counter(value for merchant in group for value in self.declared[merchant])
         return frozenset(value for value, count in counts.items() if count * 2 > len(group))
 
-    def nearest(self, merchants: Collection[int], profiles: Sequence[frozenset[int]]) -> list[Group]:
+    def group_by_nearest_profile(self, merchants: Collection[int], profiles: Sequence[frozenset[int]]) -> list[Group]:
         """By profile, the merchants that differ from it least; of those that are alike, the one that says less."""
         paths = [frozenset(self.path_of[value] for value in profile) for profile in profiles]
         nearest: list[list[int]] = [[] for _ in profiles]
@@ -112,7 +112,7 @@ class _Table:
         return [tuple(each) for each in nearest]
 
 
-def _bits(positions: Collection[int]) -> int:
+def _bit_mask(positions: Collection[int]) -> int:
     marked = bytearray((max(positions) >> 3) + 1)
     for position in positions:
         marked[position >> 3] |= 1 << (position & 7)
@@ -121,12 +121,14 @@ def _bits(positions: Collection[int]) -> int:
 
 def _halve(table: _Table, group: Group, min_size: int) -> list[Group]:
     """The two halves of a group that have most in common each; none where nothing tells two halves apart."""
-    size, members = len(group), _bits(group)
+    size, members = len(group), _bit_mask(group)
     if size < 2 * min_size:
         return []
     counts = Counter(value for merchant in group for value in table.declared[merchant])
     # What is rarer is in no half's profile.
-    held = {value: table.merchants_with[value] & members for value in sorted(counts) if counts[value] * 2 > min_size}
+    held = {
+        value: table.merchant_bits_by_value[value] & members for value in sorted(counts) if counts[value] * 2 > min_size
+    }
     candidates = dict.fromkeys(
         held[value]
         for value in sorted(held, key=lambda value: (-counts[value], value))
@@ -151,7 +153,7 @@ def _halve(table: _Table, group: Group, min_size: int) -> list[Group]:
     if not best:
         return []
     halves = [tuple(merchant for merchant in group if best_half >> merchant & 1 == bit) for bit in (1, 0)]
-    return _settle(table, halves, min_size)
+    return _move_to_nearest_groups(table, halves, min_size)
 
 
 def _count_disputed_fields(table: _Table, counts: Mapping[int, int], size: int) -> int:
@@ -163,12 +165,12 @@ def _count_disputed_fields(table: _Table, counts: Mapping[int, int], size: int) 
     return sum((size - count) * 4 > size for count in most_frequent.values())
 
 
-def _settle(table: _Table, groups: Sequence[Group], min_size: int) -> list[Group]:
+def _move_to_nearest_groups(table: _Table, groups: Sequence[Group], min_size: int) -> list[Group]:
     """The groups once each merchant is where it differs least; none where one gets too small."""
     settled = [*groups]
     merchants = [merchant for group in groups for merchant in group]
     for _ in range(_MAX_ROUNDS):
-        moved = table.nearest(merchants, [table.common(group) for group in settled])
+        moved = table.group_by_nearest_profile(merchants, [table.majority_values(group) for group in settled])
         if any(len(group) < min_size for group in moved):
             return []
         if moved == settled:

@@ -60,7 +60,7 @@ class Origins(Mapping[str, tuple[Origin, ...]]):
         origins: dict[str, tuple[Origin, ...]] = {}
         for document in self._documents:
             for unmanaged in document.unmanaged:
-                origins = _without(origins, unmanaged.text)
+                origins = _without_path_and_below(origins, unmanaged.text)
             lower = frozenset(origins)
             for path in document.positions:
                 # What another spelling or the other way to declare the hour had is the history of this path.
@@ -98,11 +98,11 @@ def merge_layers(lower: Layers, upper: Layers) -> Layers:
 
 def without_path(layers: Layers, path: str) -> Layers | None:
     """`layers` with nothing declared at this path or below it; None when nothing was."""
-    values = _without(layers.values, path)
+    values = _without_path_and_below(layers.values, path)
     return Layers(values, layers.manifests) if len(values) < len(layers.values) else None
 
 
-def _without(by_path: Mapping[str, T], path: str) -> dict[str, T]:
+def _without_path_and_below(by_path: Mapping[str, T], path: str) -> dict[str, T]:
     removed = comparable_path(path)
     below = (f"{removed}.", f"{removed}[")
     return {

@@ -86,12 +86,12 @@ def _or_null(shape: CoreSchema) -> CoreSchema:
     return core_schema.nullable_schema(shape)
 
 
-def _checked(shape: CoreSchema, check: Callable[[Any], Any], **json: object) -> CoreSchema:
+def _checked_after_shape(shape: CoreSchema, check: Callable[[Any], Any], **json: object) -> CoreSchema:
     """With a rule of its own, which raises `_error`, asked of what has the shape. `json`: more of its JSON Schema."""
     return core_schema.no_info_after_validator_function(check, shape, metadata={"json": json})
 
 
-def _first_checked(shape: CoreSchema, check: Callable[[Any], Any]) -> CoreSchema:
+def _checked_before_shape(shape: CoreSchema, check: Callable[[Any], Any]) -> CoreSchema:
     """The same, asked before the shape."""
     return core_schema.no_info_before_validator_function(check, shape)
 
@@ -118,20 +118,22 @@ def _required(shape: CoreSchema, description: str = "") -> TypedDictField:
 
 _FLAG = core_schema.bool_schema(strict=True)
 _TEXT = core_schema.str_schema(min_length=1, max_length=MAX_MANIFEST_TEXT_LENGTH, strict=True)
-_DISTINCT_TEXTS = _checked(core_schema.list_schema(_TEXT, strict=True), checks.no_duplicates)
-_MANIFEST_NAME = _first_checked(_text(_NAME_PATTERN), checks.without_invisible_flaw)
-_MERCHANT_NAME = _checked(_MANIFEST_NAME, checks.no_reserved_name)
-_FLOW_ROW = _checked(_text(_ROW_PATTERN), checks.no_mistyped_row)
+_DISTINCT_TEXTS = _checked_after_shape(core_schema.list_schema(_TEXT, strict=True), checks.reject_duplicates)
+_MANIFEST_NAME = _checked_before_shape(_text(_NAME_PATTERN), checks.reject_invisible_flaw)
+_MERCHANT_NAME = _checked_after_shape(_MANIFEST_NAME, checks.reject_reserved_name)
+_FLOW_ROW = _checked_after_shape(_text(_ROW_PATTERN), checks.reject_mistyped_row)
 _WEB_LINK = core_schema.str_schema(pattern=_WEB_ADDRESS_PATTERN, max_length=MAX_WEB_ADDRESS_LENGTH, strict=True)
-_PLATFORM = _checked(_text(), checks.known_platform, enum=[*NAMES, *sorted(KEYS - {*NAMES.values()})])
-_DECLARED_DAY = _checked(_text(_DATE_PATTERN), checks.plausible_date)
-_ACCOUNT_KEY = _checked(_text(_ACCOUNT_KEY_PATTERN), checks.no_mistyped_account)
-_TAX_RATE_KEY = _checked(_text(), checks.valid_tax_rate)
+_PLATFORM = _checked_after_shape(
+    _text(), checks.require_known_platform, enum=[*NAMES, *sorted(KEYS - {*NAMES.values()})]
+)
+_DECLARED_DAY = _checked_after_shape(_text(_DATE_PATTERN), checks.require_plausible_date)
+_ACCOUNT_KEY = _checked_after_shape(_text(_ACCOUNT_KEY_PATTERN), checks.reject_mistyped_account)
+_TAX_RATE_KEY = _checked_after_shape(_text(), checks.require_valid_tax_rate)
 _LABELS = _free_mapping(_text(_LABEL_KEY_PATTERN), _text(_LABEL_VALUE_PATTERN))
 
-_LIVE_VALUE = _checked(
+_LIVE_VALUE = _checked_after_shape(
     core_schema.any_schema(),
-    checks.possible_live_value,
+    checks.require_possible_live_value,
     anyOf=[
         *({"type": word} for word in ("string", "boolean", "integer", "null")),
         {"items": {"type": "string"}, "type": "array"},
@@ -139,7 +141,7 @@ _LIVE_VALUE = _checked(
     ],
 )
 
-_NEW_TEXT = _first_checked(_TEXT, checks.without_invisible_flaw)
+_NEW_TEXT = _checked_before_shape(_TEXT, checks.reject_invisible_flaw)
 
 _NEW_ACCOUNT = _mapping(
     "NewAccount",
@@ -163,12 +165,12 @@ _RECORD = _mapping(
     name=_optional(_TEXT, "Name, looked up in each merchant's options"),
 )
 
-_ACCOUNT_REF = _checked(
-    _ACCOUNT_KEYS, checks.valid_reference, oneOf=[{"required": [key]} for key in ("id", "code", "name")]
+_ACCOUNT_REF = _checked_after_shape(
+    _ACCOUNT_KEYS, checks.require_valid_reference, oneOf=[{"required": [key]} for key in ("id", "code", "name")]
 )
-_RECORD_REF = _checked(_RECORD, checks.valid_reference, minProperties=1, maxProperties=1)
-_ACCOUNTS = _checked(_free_mapping(_ACCOUNT_KEY, _or_null(_ACCOUNT_REF)), checks.no_duplicate_accounts)
-_TAX_RATES = _checked(_free_mapping(_TAX_RATE_KEY, _RECORD_REF), checks.no_duplicate_tax_rates)
+_RECORD_REF = _checked_after_shape(_RECORD, checks.require_valid_reference, minProperties=1, maxProperties=1)
+_ACCOUNTS = _checked_after_shape(_free_mapping(_ACCOUNT_KEY, _or_null(_ACCOUNT_REF)), checks.reject_duplicate_accounts)
+_TAX_RATES = _checked_after_shape(_free_mapping(_TAX_RATE_KEY, _RECORD_REF), checks.reject_duplicate_tax_rates)
 
 _GROUPING = _mapping(
     "Grouping",
@@ -212,7 +214,7 @@ _SCHEDULE = _mapping(
     frequency=_optional(_one_of("Daily", "Monthly")),
     startDate=_optional(_DECLARED_DAY, "First local day to sync; 00:00 in timeZone"),
     time=_optional(_text(_TIME_PATTERN), "Wall clock in timeZone; needs timeZone"),
-    timeZone=_optional(_checked(_text(), checks.known_zone), "IANA zone, such as Europe/London"),
+    timeZone=_optional(_checked_after_shape(_text(), checks.require_known_zone), "IANA zone, such as Europe/London"),
     syncHourUtc=_optional(core_schema.int_schema(ge=0, le=23, strict=True), "Instead of time and timeZone"),
 )
 
@@ -224,16 +226,16 @@ _CONNECTION = _mapping(
 
 _COMPANY = _mapping(
     "Company",
-    name=_optional(_first_checked(_TEXT, checks.without_invisible_flaw), "Default: metadata.name"),
+    name=_optional(_checked_before_shape(_TEXT, checks.reject_invisible_flaw), "Default: metadata.name"),
     books=_optional(_TEXT, "Name of the books that must be linked"),
 )
 
-_REPLACEMENT = _first_checked(
+_REPLACEMENT = _checked_before_shape(
     _mapping(
         "ReplaceConnection",
         to=_required(_PLATFORM, "The platform that takes the place of another one; as connection.platform"),
     ),
-    checks.valid_replacement,
+    checks.require_valid_replacement,
 )
 
 _POLICY_KEYS = {
@@ -246,7 +248,7 @@ _POLICY = _mapping("Policy", **_POLICY_KEYS)
 
 _FLOW_POLICY = _mapping("SyncFlowPolicy", drift=_POLICY_KEYS["drift"])
 
-_IGNORE = _checked(
+_IGNORE = _checked_after_shape(
     _mapping(
         "Ignore",
         finding=_optional(_one_of(*IGNORABLE), "The code of a finding; or a field"),
@@ -255,7 +257,7 @@ _IGNORE = _checked(
         reason=_required(_TEXT, "Why; it is shown in place of the finding"),
         until=_required(_DECLARED_DAY, "Day from which it counts again, 00:00 UTC; within 90 days"),
     ),
-    checks.valid_ignore,
+    checks.require_valid_ignore_rule,
 )
 
 _MERCHANT_POLICY = _mapping(
@@ -321,14 +323,16 @@ _FLOW_SPEC = _mapping(
     "SyncFlowSpec",
     text=_optional(_FLOW_TEXT, "Text of the Sync Flow, by locale"),
     visibleAccounts=_optional(
-        _or_null(_checked(core_schema.list_schema(_FLOW_ROW, strict=True), checks.no_duplicates)),
+        _or_null(_checked_after_shape(core_schema.list_schema(_FLOW_ROW, strict=True), checks.reject_duplicates)),
         "Rows that the Sync Flow shows beside the required ones; null = all",
     ),
     redirectUrl=_optional(
         _WEB_LINK,
         "Where merchants go after consent, and at the end of the Sync Flow that `merchantctl link NAME` leads to",
     ),
-    whiteListUrls=_optional(_checked(core_schema.list_schema(_WEB_LINK, strict=True), checks.no_duplicates)),
+    whiteListUrls=_optional(
+        _checked_after_shape(core_schema.list_schema(_WEB_LINK, strict=True), checks.reject_duplicates)
+    ),
     branding=_optional(_BRANDING),
     dataTypes=_optional(
         _free_mapping(_text(_DATA_TYPE_PATTERN), _DATA_TYPE), "What Codat pulls of the books, and when"
@@ -336,41 +340,48 @@ _FLOW_SPEC = _mapping(
     policy=_optional(_FLOW_POLICY),
 )
 
-_SECRET_REF = _checked(
+_SECRET_REF = _checked_after_shape(
     _mapping(
         "SecretRef",
         env=_optional(_text(_VARIABLE_PATTERN), "The environment variable of `merchantctl run` that holds it"),
         file=_optional(_TEXT, "The file that holds it, where `merchantctl run` is"),
     ),
-    checks.exactly_one_place,
+    checks.require_one_secret_place,
     minProperties=1,
     maxProperties=1,
 )
 
-_RULE = _checked(
+_RULE = _checked_after_shape(
     _mapping(
         "Rule",
-        type=_required(_checked(_TEXT, checks.no_mistyped(RULE_TYPES, "type of rule")), "To the letter, API notes 6.1"),
+        type=_required(
+            _checked_after_shape(_TEXT, checks.mistyped_word_check(RULE_TYPES, "type of rule")),
+            "To the letter, API notes 6.1",
+        ),
         webhook=_optional(_WEB_LINK, "Where deliveries go"),
-        emails=_optional(_checked(core_schema.list_schema(_text(_MAIL_PATTERN), strict=True), checks.no_duplicates)),
+        emails=_optional(
+            _checked_after_shape(core_schema.list_schema(_text(_MAIL_PATTERN), strict=True), checks.reject_duplicates)
+        ),
     ),
-    checks.at_least_one_notifier,
+    checks.require_notifier,
 )
 
 _CONSUMER = _mapping(
     "Consumer",
     url=_required(_WEB_LINK, "Where deliveries go"),
     eventTypes=_required(
-        _checked(
+        _checked_after_shape(
             core_schema.list_schema(
-                _checked(_TEXT, checks.no_mistyped(EVENT_TYPES, "event")), min_length=1, strict=True
+                _checked_after_shape(_TEXT, checks.mistyped_word_check(EVENT_TYPES, "event")), min_length=1, strict=True
             ),
-            checks.no_duplicates,
+            checks.reject_duplicates,
         ),
         "API notes 6.4",
     ),
     companyTags=_optional(
-        _checked(core_schema.list_schema(_text(_TAG_PATTERN), max_length=10, strict=True), checks.no_duplicates),
+        _checked_after_shape(
+            core_schema.list_schema(_text(_TAG_PATTERN), max_length=10, strict=True), checks.reject_duplicates
+        ),
         "Only companies that have one of them",
     ),
     secret=_optional(_SECRET_REF, "Where you put the signing secret that Codat's portal shows"),

@@ -48,17 +48,17 @@ def _error(what: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("manifest", "{what}", {"what": what, "remedy": remedy})
 
 
-def valid_reference(reference: Mapping[str, Any]) -> Mapping[str, Any]:
+def require_valid_reference(reference: Mapping[str, Any]) -> Mapping[str, Any]:
     keys = [key for key in reference if key != "create"]
     if len(keys) != 1:
         given = " and ".join(keys) or "none of them"
         raise _error(f"a reference is exactly one of id, code and name; here: {given}", "keep one")
     if "create" in reference:
-        check_new_account(keys[0], reference[keys[0]], reference["create"])
+        require_valid_new_account(keys[0], reference[keys[0]], reference["create"])
     return reference
 
 
-def check_new_account(by: str, text: str, new: Mapping[str, Any]) -> None:
+def require_valid_new_account(by: str, text: str, new: Mapping[str, Any]) -> None:
     """What is created has to be what the reference finds then, and nothing is said twice."""
     if by == "id":
         raise _error("an account that is to be created has no id yet", "refer to it by code or name")
@@ -66,10 +66,10 @@ def check_new_account(by: str, text: str, new: Mapping[str, Any]) -> None:
         raise _error(f"its {by} stands in the reference already", f"delete it from create: {by} is what is looked up")
     if "name" not in (by, *new):
         raise _error("an account that is to be created needs a name", "add create: {name: …}")
-    without_invisible_flaw(text)
+    reject_invisible_flaw(text)
 
 
-def without_invisible_flaw(name: Any) -> Any:
+def reject_invisible_flaw(name: Any) -> Any:
     """An invisible character in a name would make a second merchant, or a company that nobody finds again."""
     flaw = find_invisible_flaw(name) if isinstance(name, str) else None
     if not flaw:
@@ -78,26 +78,26 @@ def without_invisible_flaw(name: Any) -> Any:
     raise _error(f"in the name {name!r} {flaw}", f"write {quote_yaml(intended)}" if intended else "write a name")
 
 
-def no_reserved_name(name: str) -> str:
+def reject_reserved_name(name: str) -> str:
     if name == ACCOUNT_NAME:
         raise _error(f"no merchant can be called {name}", "choose another name: it stands for the account's settings")
     return name
 
 
-def known_platform(word: str) -> str:
+def require_known_platform(word: str) -> str:
     if platform_key(word):
         return word
     raise _error(f"there is no accounting platform {word!r}", f"the nearest: {nearest_platforms(word)}")
 
 
-def known_zone(zone: str) -> str:
+def require_known_zone(zone: str) -> str:
     problem = time_zone_problem(zone)
     if problem:
         raise _error(problem, "name a zone of the IANA database, such as Europe/London")
     return zone
 
 
-def plausible_date(text: str) -> str:
+def require_plausible_date(text: str) -> str:
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -107,7 +107,7 @@ def plausible_date(text: str) -> str:
     return text
 
 
-def no_duplicate_accounts(accounts: Mapping[str, Any]) -> Mapping[str, Any]:
+def reject_duplicate_accounts(accounts: Mapping[str, Any]) -> Mapping[str, Any]:
     seen: dict[str, str] = {}
     for key in accounts:
         if key.lower() in seen:
@@ -117,7 +117,7 @@ def no_duplicate_accounts(accounts: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @cache
-def no_mistyped_account(key: str) -> str:
+def reject_mistyped_account(key: str) -> str:
     """A word this similar to a known account type is a typing error, not a type that only Codat knows."""
     nearest = get_close_matches(key.lower(), _KNOWN_ACCOUNTS, n=1, cutoff=0.85)
     if nearest and nearest[0] != key.lower():
@@ -125,7 +125,7 @@ def no_mistyped_account(key: str) -> str:
     return key
 
 
-def no_mistyped_row(row: str) -> str:
+def reject_mistyped_row(row: str) -> str:
     """A word this similar to a known row is a typing error, not a row that only Codat knows."""
     nearest = get_close_matches(row, FLOW_ROWS, n=1, cutoff=0.9)
     if nearest and nearest[0] != row:
@@ -133,7 +133,7 @@ def no_mistyped_row(row: str) -> str:
     return row
 
 
-def no_mistyped(words: Sequence[str], what: str) -> Callable[[str], str]:
+def mistyped_word_check(words: Sequence[str], what: str) -> Callable[[str], str]:
     """A check that a word is none that is like a known one and not the same: others only Codat may know."""
 
     def check(word: str) -> str:
@@ -146,13 +146,13 @@ def no_mistyped(words: Sequence[str], what: str) -> Callable[[str], str]:
     return check
 
 
-def at_least_one_notifier(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+def require_notifier(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     if not (rule.get("webhook") or rule.get("emails")):
         raise _error("a rule that tells nobody", "add webhook, or emails")
     return rule
 
 
-def exactly_one_place(secret: Mapping[str, str]) -> Mapping[str, str]:
+def require_one_secret_place(secret: Mapping[str, str]) -> Mapping[str, str]:
     if len(secret) != 1:
         raise _error("a secret is in one place: env or file", "keep one")
     return secret
@@ -163,13 +163,13 @@ def is_tax_rate(key: str) -> bool:
     return bool(_TAX_RATE_FORM.fullmatch(key))
 
 
-def valid_tax_rate(key: str) -> str:
+def require_valid_tax_rate(key: str) -> str:
     if not is_tax_rate(key):
         raise _error(f"{key!r} is not a tax rate", 'write the rate as a decimal number, such as "17.5"')
     return key
 
 
-def no_duplicate_tax_rates(rates: Mapping[str, Any]) -> Mapping[str, Any]:
+def reject_duplicate_tax_rates(rates: Mapping[str, Any]) -> Mapping[str, Any]:
     seen: dict[str, str] = {}
     for key in rates:
         rate = canonical_tax_rate(key)
@@ -179,13 +179,13 @@ def no_duplicate_tax_rates(rates: Mapping[str, Any]) -> Mapping[str, Any]:
     return rates
 
 
-def no_duplicates(words: Sequence[str]) -> Sequence[str]:
+def reject_duplicates(words: Sequence[str]) -> Sequence[str]:
     if len(set(words)) < len(words):
         raise _error("an entry stands here twice", "keep one of them")
     return words
 
 
-def possible_live_value(value: Any) -> Any:
+def require_possible_live_value(value: Any) -> Any:
     """What a finding can show as live: a plain value, a list of words, a reference."""
     if isinstance(value, dict):
         is_reference = len(value) == 1 and next(iter(value)) in ("id", "code", "name")
@@ -198,7 +198,7 @@ def possible_live_value(value: Any) -> Any:
     raise _error("that is no live value", "write it as the finding shows it, a reference by one of id, code and name")
 
 
-def valid_replacement(replacement: Any) -> Any:
+def require_valid_replacement(replacement: Any) -> Any:
     """To have a connection deleted, a manifest names the platform that takes its place: no flag can be left behind."""
     if isinstance(replacement, dict):
         return replacement
@@ -207,7 +207,7 @@ def valid_replacement(replacement: Any) -> Any:
     )
 
 
-def valid_ignore(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+def require_valid_ignore_rule(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     if ("finding" in rule) == ("field" in rule):
         raise _error("an entry of ignore is about a finding or about a field", "write one of finding and field")
     if "field" in rule and "live" not in rule:

@@ -57,7 +57,7 @@ _TEXT_EXPECTED = ("string_type", "literal_error")
 def _with_quoting_remedy(kind: str, manifest: Any, problem: SchemaProblem, text: str) -> SchemaProblem:
     """The problem of a number or a word where text is expected: quote it, if as text it would be valid."""
     try:
-        _validator(kind).validate_python(_replaced_at(manifest, problem.path, text))
+        _validator(kind).validate_python(_with_text_at(manifest, problem.path, text))
     except ValidationError as error:
         for details in error.errors(include_url=False):
             if details["loc"][: len(problem.path)] == problem.path:
@@ -65,14 +65,14 @@ def _with_quoting_remedy(kind: str, manifest: Any, problem: SchemaProblem, text:
     return problem._replace(remedy=f'quote it: "{text}"')
 
 
-def _replaced_at(value: Any, path: Path, text: str) -> Any:
+def _with_text_at(value: Any, path: Path, text: str) -> Any:
     """The same plain values, with this text at the path."""
     if not path:
         return text
     key, *rest = path
     if isinstance(value, dict):
-        return {**value, key: _replaced_at(value[key], tuple(rest), text)}
-    return [_replaced_at(item, tuple(rest), text) if index == key else item for index, item in enumerate(value)]
+        return {**value, key: _with_text_at(value[key], tuple(rest), text)}
+    return [_with_text_at(item, tuple(rest), text) if index == key else item for index, item in enumerate(value)]
 
 
 def _problem(kind: str, error: ErrorDetails, text: str | None) -> SchemaProblem:
@@ -86,7 +86,7 @@ def _problem(kind: str, error: ErrorDetails, text: str | None) -> SchemaProblem:
         case "missing":
             return SchemaProblem(path[:-1], f"{_dotted_path(path)} is missing", "add it")
         case "extra_forbidden":
-            return SchemaProblem(path, *_unknown_key(kind, path), at_key=True)
+            return SchemaProblem(path, *_describe_unknown_key(kind, path), at_key=True)
         case "string_pattern_mismatch":
             return SchemaProblem(
                 path,
@@ -94,12 +94,12 @@ def _problem(kind: str, error: ErrorDetails, text: str | None) -> SchemaProblem:
                 _pattern_remedy(context),
             )
         case "literal_error":
-            return SchemaProblem(path, *_unknown_word(path, error, text))
+            return SchemaProblem(path, *_describe_unknown_word(path, error, text))
         case _:
-            return SchemaProblem(path, *_wrong_type(path, error, text))
+            return SchemaProblem(path, *_describe_wrong_type(path, error, text))
 
 
-def _unknown_key(kind: str, path: Path) -> tuple[str, str]:
+def _describe_unknown_key(kind: str, path: Path) -> tuple[str, str]:
     key = str(path[-1])
     if key == "code":
         return "only accounts have a code (API notes 4.3)", "use id or name"
@@ -128,12 +128,12 @@ def _keys_at(kind: str, path: Path) -> list[str]:
     return list(shape["fields"])
 
 
-def _unknown_word(path: Path, error: ErrorDetails, text: str | None) -> tuple[str, str]:
+def _describe_unknown_word(path: Path, error: ErrorDetails, text: str | None) -> tuple[str, str]:
     expected = str(error["ctx"]["expected"]).replace("'", "")
     return f"{_dotted_path(path)} cannot be {_format_value(error['input'], text)}", f"write {expected}"
 
 
-def _wrong_type(path: Path, error: ErrorDetails, text: str | None) -> tuple[str, str]:
+def _describe_wrong_type(path: Path, error: ErrorDetails, text: str | None) -> tuple[str, str]:
     given, name = error["input"], _dotted_path(path) or "a manifest"
     if given is None:
         remedy = (

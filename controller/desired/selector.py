@@ -35,13 +35,15 @@ def matches_selector(selector: str, labels: Mapping[str, str]) -> bool:
     return all(requirement.is_met_by(labels) for requirement in parse_selector(selector))
 
 
-def require_any_match(selector: str, labels: Collection[Mapping[str, str]], given: str) -> None:
+def require_any_match(selector: str, labels: Collection[Mapping[str, str]], selector_as_typed: str) -> None:
     """UsageError where the selector selects none of these merchants; it tells the most similar labels that they have.
 
     `given` is the selector as the command line had it: `--wave tier=canray`.
     """
     if not any(matches_selector(selector, merchant_labels) for merchant_labels in labels):
-        raise UsageError(f"{given} matches no merchant{_suggest_labels(selector, labels)}. Nothing was done.")
+        raise UsageError(
+            f"{selector_as_typed} matches no merchant{_suggest_labels(selector, labels)}. Nothing was done."
+        )
 
 
 def _suggest_labels(selector: str, labels: Collection[Mapping[str, str]]) -> str:

@@ -27,10 +27,10 @@ class FileEdits:
 
     def __init__(self, content: bytes) -> None:
         self.before = content
-        self._documents = _split(content)
+        self._documents = _split_documents(content)
         self._numbers: dict[tuple[str, str], list[int]] = {}
         for number, document in enumerate(self._documents):
-            for node in yaml_reader.read(document, "").documents:
+            for node in yaml_reader.parse_yaml(document, "").documents:
                 if node.is_mapping and (named := node.get("metadata", "name")) is not None:
                     self._numbers.setdefault((str(node.value.get("kind")), str(named.value)), []).append(number)
 
@@ -53,12 +53,12 @@ class FileEdits:
         return True
 
 
-def _split(content: bytes) -> list[bytes]:
+def _split_documents(content: bytes) -> list[bytes]:
     """The documents of a file, each with the mark before it; together they are the file."""
     text = content.decode()
     # What stands before a byte order mark's end is no part of the parser's count.
     offset = 1 if text.startswith("\ufeff") else 0
-    starts = [start + offset for start in yaml_reader.document_starts(content)[1:]]
+    starts = [start + offset for start in yaml_reader.document_start_offsets(content)[1:]]
     return [text[start:end].encode() for start, end in pairwise([0, *starts, len(text)])]
 
 
@@ -70,14 +70,14 @@ def set_value(
     value    plain: a dict, list, str, bool, int or None
     comment  a comment beside the value that says just the first becomes the second: it names what the value meant
     """
-    read = yaml_reader.read(content, "")
+    read = yaml_reader.parse_yaml(content, "")
     index = _document_index(read.documents, kind, name)
     if read.diagnostics or index is None:
         return None
     text = content.decode()
     # What stands before a byte order mark's end is no part of the parser's count.
     start = 1 if text.startswith("\ufeff") else 0
-    edited = _edited(text[start:], yaml_reader.value_spans(content)[index], keys, value, comment)
+    edited = _edit_text(text[start:], yaml_reader.value_spans(content)[index], keys, value, comment)
     if edited is None:
         return None
     if "\n" not in text.replace("\r\n", ""):
@@ -85,7 +85,7 @@ def set_value(
     result = (text[:start] + edited).encode()
     if not _reads_as_intended(result, read.documents, index, keys, value):
         return None
-    lost = _comments(text[start:], content) - _comments(edited, result)
+    lost = _count_comments(text[start:], content) - _count_comments(edited, result)
     return result if not lost or (comment and set(lost) == {f"# {comment[0]}"}) else None
 
 
@@ -101,29 +101,29 @@ def _document_index(documents: Sequence[YamlNode], kind: str, name: str) -> int 
     return found[0] if len(found) == 1 else None
 
 
-def _edited(text: str, span: ValueSpan, keys: Keys, value: Any, comment: tuple[str, str] | None) -> str | None:
+def _edit_text(text: str, span: ValueSpan, keys: Keys, value: Any, comment: tuple[str, str] | None) -> str | None:
     """The text with the value in place of the old one, or as a new entry of the deepest mapping that is there."""
     for depth, key in enumerate(keys):
         if span.is_shared:
             return None
         if span.keys is None:  # nothing, or null, where a mapping is to be
-            return _replaced(text, span, _nested(keys[depth:], value))
+            return _replace_span(text, span, _nest_under_keys(keys[depth:], value))
         if key not in span.children:
-            return _with_entry(text, span, key, _nested(keys[depth + 1 :], value))
+            return _with_entry(text, span, key, _nest_under_keys(keys[depth + 1 :], value))
         span = span.children[key]
     if span.is_shared:
         return None
-    replaced = _replaced(text, span, value)
+    replaced = _replace_span(text, span, value)
     return _update_comment(replaced, text, span, comment) if replaced is not None and comment else replaced
 
 
-def _nested(keys: Keys, value: Any) -> Any:
+def _nest_under_keys(keys: Keys, value: Any) -> Any:
     for key in reversed(keys):
         value = {key: value}
     return value
 
 
-def _replaced(text: str, span: ValueSpan, value: Any) -> str | None:
+def _replace_span(text: str, span: ValueSpan, value: Any) -> str | None:
     end = span.start + len(text[span.start : span.end].rstrip())
     new = flow_text(value)
     if span.keys is not None and not span.is_flow:
@@ -140,7 +140,7 @@ def _replaced(text: str, span: ValueSpan, value: Any) -> str | None:
     line = text.rfind("\n", 0, span.start) + 1
     before = text[line : span.start]
     indent = before[: len(before) - len(before.lstrip())]
-    lost = Counter(_comments_in(text, span, end)) - Counter(found.rstrip() for found in _COMMENT.findall(new))
+    lost = Counter(_comments_in_span(text, span, end)) - Counter(found.rstrip() for found in _COMMENT.findall(new))
     above = "".join(f"{indent}{each}\n" for each in lost.elements())
     return text[:line] + above + before + new + text[end:]
 
@@ -156,7 +156,7 @@ def _item_lines(text: str, span: ValueSpan, end: int, value: Sequence[Any]) -> I
     yield f"- {flow_text(value[-1])}"
 
 
-def _comments_in(text: str, span: ValueSpan, end: int) -> Iterator[str]:
+def _comments_in_span(text: str, span: ValueSpan, end: int) -> Iterator[str]:
     """The comments in the lines of a value, up to `end`; what has a # in it and is text is none."""
     masked = list(text[span.start : end])
     for leaf in _leaves(span):
@@ -172,10 +172,10 @@ def _leaves(span: ValueSpan) -> Iterator[ValueSpan]:
         yield from _leaves(child)
 
 
-def _comments(text: str, content: bytes) -> Counter[str]:
+def _count_comments(text: str, content: bytes) -> Counter[str]:
     """Every comment of the file."""
     documents = {str(number): span for number, span in enumerate(yaml_reader.value_spans(content))}
-    return Counter(_comments_in(text, ValueSpan(0, len(text), 0, False, {}, documents), len(text)))
+    return Counter(_comments_in_span(text, ValueSpan(0, len(text), 0, False, {}, documents), len(text)))
 
 
 def _with_entry(text: str, span: ValueSpan, key: str, value: Any) -> str:
@@ -204,7 +204,7 @@ def _update_comment(replaced: str, text: str, span: ValueSpan, comment: tuple[st
 
 
 def _reads_as_intended(content: bytes, before: Sequence[YamlNode], index: int, keys: Keys, value: Any) -> bool:
-    read = yaml_reader.read(content, "")
+    read = yaml_reader.parse_yaml(content, "")
     intended = [node.value for node in before]
     intended[index] = _with_value_at(intended[index], keys, value)
     return not read.diagnostics and [node.value for node in read.documents] == intended

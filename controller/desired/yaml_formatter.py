@@ -43,7 +43,7 @@ class _CannotFormat(Exception):
 
 def format_manifests(content: bytes) -> bytes | None:
     """The file in the one layout; None where it cannot be laid out, as with anchors. It has to be valid YAML."""
-    before = yaml_reader.read(content, "")
+    before = yaml_reader.parse_yaml(content, "")
     if before.diagnostics:
         return None
     text = _ENDS.sub("\n", content.decode().removeprefix("\ufeff"))
@@ -51,12 +51,12 @@ def format_manifests(content: bytes) -> bytes | None:
         after = "".join(_laid_out_documents(text)).encode()
     except _CannotFormat:
         return None
-    read = yaml_reader.read(after, "")
+    read = yaml_reader.parse_yaml(after, "")
     same = not read.diagnostics and [each.value for each in read.documents] == [each.value for each in before.documents]
-    return after if same and _comments(text) == _comments(after.decode()) else None
+    return after if same and _count_comments(text) == _count_comments(after.decode()) else None
 
 
-def _comments(text: str) -> Counter[str]:
+def _count_comments(text: str) -> Counter[str]:
     """What comments say; of text with a # in it perhaps too much, but the same before and after."""
     return Counter(found.rstrip() for line in text.split("\n") for found in _COMMENT.findall(line))
 
@@ -64,7 +64,7 @@ def _comments(text: str) -> Counter[str]:
 def _laid_out_documents(text: str) -> Iterator[str]:
     lines = text.split("\n")
     offsets = [0, *accumulate(len(line) + 1 for line in lines[:-1])]
-    regions = yaml_reader.document_spans(text.encode())
+    regions = yaml_reader.document_line_spans(text.encode())
     spans = iter(yaml_reader.value_spans(text.encode()))
     first = regions[0][0] if regions else len(lines)
     if any(line.strip() and not line.startswith("#") for line in lines[:first] if line.rstrip() != "---"):
@@ -162,7 +162,7 @@ class _Document:
         until = child.start if not is_block else self._offsets[key_line] + len(self._lines[key_line])
         written, colon, rest = self._text[key_start:until].partition(":")
         if is_block:
-            head = f"{indent}{written.rstrip()}:{_spaced(rest)}"
+            head = f"{indent}{written.rstrip()}:{_space_comment(rest)}"
             if rest.strip() and not rest.strip().startswith("#"):
                 raise _CannotFormat
             if self._text[child.start] == "-":
@@ -182,28 +182,28 @@ class _Document:
         comment = self._text[end : self._offsets[last] + len(self._lines[last])]
         if comment.strip() and not comment.strip().startswith("#"):
             raise _CannotFormat
-        moved = [_moved(line, shift) for line in more]
+        moved = [_shift_indent(line, shift) for line in more]
         lines = [f"{head} {first}".rstrip(), *moved]
-        lines[-1] = f"{lines[-1].rstrip()}{_spaced(comment)}"
+        lines[-1] = f"{lines[-1].rstrip()}{_space_comment(comment)}"
         return lines
 
     def _list_lines(self, span: ValueSpan, level: int, first: int, stop: int) -> list[str]:
         """A list in block style, moved as a whole: its items are short."""
         shift = 2 * level - span.column
-        return [_moved(line, shift).rstrip() for line in self._lines[first:stop]]
+        return [_shift_indent(line, shift).rstrip() for line in self._lines[first:stop]]
 
     def _require_only_comments(self, lines: Sequence[str]) -> None:
         if any(line.strip() and not line.strip().startswith("#") for line in lines):
             raise _CannotFormat
 
 
-def _moved(line: str, shift: int) -> str:
+def _shift_indent(line: str, shift: int) -> str:
     if not line.strip():
         return ""
     return " " * shift + line if shift >= 0 else line[min(-shift, len(line) - len(line.lstrip())) :]
 
 
-def _spaced(comment: str) -> str:
+def _space_comment(comment: str) -> str:
     """A comment beside something: as many spaces as it had, and at least two."""
     text = comment.strip()
     spaces = len(comment) - len(comment.lstrip())

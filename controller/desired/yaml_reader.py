@@ -121,14 +121,14 @@ class ParsedYaml(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
 
 
-def read(content: bytes, file: str) -> ParsedYaml:
+def parse_yaml(content: bytes, file: str) -> ParsedYaml:
     """The documents of one file, empty ones left out; `file` is its name in diagnostics."""
     diagnostics: list[Diagnostic] = []
-    documents = tuple(document.node for document in read_each(content, file, diagnostics))
+    documents = tuple(document.node for document in parse_yaml_lazily(content, file, diagnostics))
     return ParsedYaml(documents, tuple(diagnostics))
 
 
-def read_each(content: bytes, file: str, diagnostics: list[Diagnostic]) -> Iterator[ParsedDocument]:
+def parse_yaml_lazily(content: bytes, file: str, diagnostics: list[Diagnostic]) -> Iterator[ParsedDocument]:
     """The same one after another: of a file with thousands of documents, only one has its nodes in memory. What is
     wrong with the file is added to `diagnostics` as far as it was read."""
     diagnostic = _encoding_diagnostic(content, file)
@@ -138,7 +138,7 @@ def read_each(content: bytes, file: str, diagnostics: list[Diagnostic]) -> Itera
         yield from _Reader(content, file, diagnostics).documents()
 
 
-def document_spans(content: bytes) -> list[tuple[int, int | None]]:
+def document_line_spans(content: bytes) -> list[tuple[int, int | None]]:
     """For each document of valid text, empty ones too: its first line, and the one after its last (None = to the end).
 
     Lines are counted from 0; the marks between documents (`---`, `...`) belong to none.
@@ -155,7 +155,7 @@ def document_spans(content: bytes) -> list[tuple[int, int | None]]:
     return spans
 
 
-def document_starts(content: bytes) -> list[int]:
+def document_start_offsets(content: bytes) -> list[int]:
     """For each document of valid text, where it begins, its mark (`---`) included: in characters from the beginning."""
     next_event: Callable[[], Any] = CParser(content).get_event
     starts = []
@@ -265,7 +265,7 @@ class _Reader:
                     break
                 if type(event) is DocumentStartEvent:
                     before = len(self.diagnostics)
-                    node = self._document(event)
+                    node = self._compose_document(event)
                     if node.value is not None:
                         self._documents += 1
                         yield ParsedDocument(node, len(self.diagnostics) > before)
@@ -274,7 +274,7 @@ class _Reader:
         except YAMLError as error:
             self.diagnostics.append(_syntax_diagnostic(error, self.content, self.file))
 
-    def _document(self, start: Any) -> YamlNode:
+    def _compose_document(self, start: Any) -> YamlNode:
         self._anchors.clear()
         self._nodes_before += self._nodes
         self._nodes = 0
@@ -282,31 +282,31 @@ class _Reader:
             raise self._add_final_diagnostic(
                 start, f"too much for one file after {self._documents} documents", "split it into several files"
             )
-        return self._node(self._event(), 0)
+        return self._compose_node(self._event(), 0)
 
-    def _node(self, event: Any, depth: int) -> YamlNode:
+    def _compose_node(self, event: Any, depth: int) -> YamlNode:
         kind = type(event)
         # Nearly every event: a plain scalar, built without the calls below, which take most of the time of a load.
         if kind is ScalarEvent and event.tag is None and event.anchor is None:
             self._nodes += 1
             if self._nodes > MAX_NODES:
-                self._count_nodes(0, event)
-            value = self._scalar(event) if event.implicit[0] else nfc(event.value)
+                self._count_nodes_or_raise(0, event)
+            value = self._parse_scalar(event) if event.implicit[0] else nfc(event.value)
             if type(value) is str:
                 return YamlNode(value, event.start_mark)
             return YamlNode(value, event.start_mark, text=event.value)
-        self._count_nodes(1, event)
+        self._count_nodes_or_raise(1, event)
         if kind is AliasEvent:
-            return self._alias(event)
+            return self._resolve_alias(event)
         before = self._nodes
         if event.tag is not None:
             self._add_diagnostic(event, f"the tag {event.tag!r}: manifests take no YAML tags", "remove it; quote text")
-        node = self._value(kind, event, depth)
+        node = self._compose_by_kind(kind, event, depth)
         if event.anchor is not None:
             self._anchors[event.anchor] = (node, self._nodes - before + 1)
         return node
 
-    def _value(self, kind: type, event: Any, depth: int) -> YamlNode:
+    def _compose_by_kind(self, kind: type, event: Any, depth: int) -> YamlNode:
         if kind is ScalarEvent:
             return YamlNode(nfc(event.value), event.start_mark)
         if depth >= MAX_DEPTH:
@@ -314,17 +314,17 @@ class _Reader:
                 event, f"nested more than {MAX_DEPTH} levels deep", "no manifest is that deep: flatten it"
             )
         if kind is MappingStartEvent:
-            return self._mapping(event, depth + 1)
-        return self._sequence(event, depth + 1)
+            return self._compose_mapping(event, depth + 1)
+        return self._compose_sequence(event, depth + 1)
 
-    def _mapping(self, start: Any, depth: int) -> YamlNode:
+    def _compose_mapping(self, start: Any, depth: int) -> YamlNode:
         value: dict[str, Any] = {}
         children: dict[str, YamlNode] = {}
         keys: dict[str, Any] = {}
         next_event = self._event
         while type(event := next_event()) is not MappingEndEvent:
-            key = self._key(event, depth)
-            child = self._node(next_event(), depth)
+            key = self._parse_key(event, depth)
+            child = self._compose_node(next_event(), depth)
             if key is None:
                 continue
             if key in keys:
@@ -336,38 +336,38 @@ class _Reader:
             value[key] = child.value
         return YamlNode(value, start.start_mark, children, keys)
 
-    def _key(self, event: Any, depth: int) -> str | None:
+    def _parse_key(self, event: Any, depth: int) -> str | None:
         if type(event) is ScalarEvent:
             if event.tag is not None or event.anchor is not None:
                 self._add_diagnostic(event, "a key with a tag or an anchor", "write the key alone")
             return nfc(str(event.value))
         self._add_diagnostic(event, "a key that is not plain text", "write keys as text")
-        self._node(event, depth)
+        self._compose_node(event, depth)
         return None
 
-    def _sequence(self, start: Any, depth: int) -> YamlNode:
+    def _compose_sequence(self, start: Any, depth: int) -> YamlNode:
         children: list[YamlNode] = []
         while type(event := self._event()) is not SequenceEndEvent:
-            children.append(self._node(event, depth))
+            children.append(self._compose_node(event, depth))
         return YamlNode([child.value for child in children], start.start_mark, items=children)
 
-    def _alias(self, event: Any) -> YamlNode:
+    def _resolve_alias(self, event: Any) -> YamlNode:
         if event.anchor not in self._anchors:
             self._add_diagnostic(event, f"*{event.anchor} names no anchor before it", "write the value out")
             return YamlNode(None, event.start_mark)
         node, size = self._anchors[event.anchor]
-        self._count_nodes(size, event)
+        self._count_nodes_or_raise(size, event)
         return node
 
-    def _scalar(self, event: Any) -> Any:
+    def _parse_scalar(self, event: Any) -> Any:
         text: str = event.value
         if text in _KEYWORD_VALUES:
             return _KEYWORD_VALUES[text]
         if text[0] not in _NUMBER_STARTS:
             return nfc(text)
-        return self._number(text, event)
+        return self._parse_number(text, event)
 
-    def _number(self, text: str, event: Any) -> Any:
+    def _parse_number(self, text: str, event: Any) -> Any:
         if not _FLOAT.fullmatch(text) and not _INT.fullmatch(text):
             return nfc(text)
         if len(text) > MAX_NUMBER_LENGTH:
@@ -378,7 +378,7 @@ class _Reader:
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         return float(text.replace(".inf", "inf").replace(".nan", "nan"))
 
-    def _count_nodes(self, nodes: int, event: Any) -> None:
+    def _count_nodes_or_raise(self, nodes: int, event: Any) -> None:
         """Count values; aliased ones each time that they are used, so that no small file expands without end."""
         self._nodes += nodes
         if self._nodes > MAX_NODES:

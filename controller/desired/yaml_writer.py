@@ -63,9 +63,9 @@ def comment_lines(manifest: NewManifest) -> list[str]:
     return [f"# {escape_control(comment)}" for comment in manifest.header_comments]
 
 
-def entry_lines(manifest: NewManifest, key: str) -> list[str]:
+def spec_entry_lines(manifest: NewManifest, key: str) -> list[str]:
     """The lines of one key of its `spec`, indented as below `spec:`."""
-    return list(_entry(key, manifest.spec[key], ("spec",), manifest.comments))
+    return list(_entry_lines(key, manifest.spec[key], ("spec",), manifest.comments))
 
 
 def flow_text(value: Any) -> str:
@@ -75,17 +75,17 @@ def flow_text(value: Any) -> str:
 
 def block_lines(key: str, value: Any, column: int) -> list[str]:
     """The lines of a key of a mapping whose keys begin at this column."""
-    return [" " * column + line for line in _entry(key, value, (), {})]
+    return [" " * column + line for line in _entry_lines(key, value, (), {})]
 
 
 def _document_text(manifest: NewManifest) -> str:
     lines = comment_lines(manifest)
     for key, value in manifest.as_dict.items():
-        lines += _entry(key, value, (), manifest.comments if key == "spec" else {})
+        lines += _entry_lines(key, value, (), manifest.comments if key == "spec" else {})
     return "\n".join(lines) + "\n"
 
 
-def _entry(key: str, value: Any, parents: SpecPath, comments: Mapping[SpecPath, str]) -> Iterator[str]:
+def _entry_lines(key: str, value: Any, parents: SpecPath, comments: Mapping[SpecPath, str]) -> Iterator[str]:
     """The lines of one key; `parents` are the keys from the document down to its mapping."""
     indent = "  " * len(parents)
     line = f"{indent}{_scalar(key)}: {_flow(value)}"
@@ -99,7 +99,7 @@ def _entry(key: str, value: Any, parents: SpecPath, comments: Mapping[SpecPath, 
         yield from (f"{indent}  - {_scalar(item)}" for item in value)
         return
     for child_key, child in value.items():
-        yield from _entry(child_key, child, (*parents, key), comments)
+        yield from _entry_lines(child_key, child, (*parents, key), comments)
 
 
 def _fits_on_one_line(value: Any, line: str) -> bool:
@@ -136,10 +136,10 @@ def _quoted_if_needed(text: str) -> str:
         return text
     if '"' in text and "'" not in text and text.isprintable():
         return f"'{text}'"
-    return '"' + "".join(map(_escaped, text)) + '"'
+    return '"' + "".join(map(_escape_character, text)) + '"'
 
 
-def _escaped(character: str) -> str:
+def _escape_character(character: str) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]
     return character if character.isprintable() else f"\\U{ord(character):08x}"

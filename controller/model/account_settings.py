@@ -64,7 +64,7 @@ class AppliedSetting:
     stored: Value
 
 
-def part_of(path: str) -> str:
+def part_of_setting(path: str) -> str:
     """The part of a setting: `text.en-us`, `visibleAccounts`, `dataTypes` or `profile`."""
     root, *rest = path.split(".")
     if root == TEXT_ROOT:
@@ -72,23 +72,23 @@ def part_of(path: str) -> str:
     return root if root in (VISIBLE_ACCOUNTS_PATH, DATA_TYPES_ROOT) else PROFILE_PART
 
 
-def parts_of(paths: Collection[str]) -> list[str]:
+def parts_of_settings(paths: Collection[str]) -> list[str]:
     """The parts of these settings, in one order."""
-    return sorted({part_of(path) for path in paths})
+    return sorted({part_of_setting(path) for path in paths})
 
 
 def is_as_declared(path: str, live: Value, declared: Value, applied: AppliedSetting | None) -> bool:
     """Whether a live setting is as declared: to the letter, lists as sets; or as Codat stored it when we set it."""
-    if applied is not None and applied.declared == declared and _same(path, applied.stored, live):
+    if applied is not None and applied.declared == declared and _settings_equal(path, applied.stored, live):
         return True
-    return _same(path, live, declared)
+    return _settings_equal(path, live, declared)
 
 
-def _same(path: str, one: Value, other: Value) -> bool:
+def _settings_equal(path: str, one: Value, other: Value) -> bool:
     if isinstance(one, tuple) and isinstance(other, tuple):
         always = REQUIRED_ROWS if path == VISIBLE_ACCOUNTS_PATH else frozenset[str]()
         return set(one) - always == set(other) - always
     # Where nothing is set, Codat omits the key, has null, or an empty text (API notes 1.4).
-    if part_of(path) == PROFILE_PART:
+    if part_of_setting(path) == PROFILE_PART:
         return (one or None) == (other or None)
     return type(one) is type(other) and one == other

@@ -93,6 +93,6 @@ def suggest_types_text(word: str, known: Collection[str]) -> str:
     return f"it has {', '.join(known)}"
 
 
-def pushed_name(platform: str, section: str, new: NewAccount) -> str:
+def account_name_to_push(platform: str, section: str, new: NewAccount) -> str:
     """The name to send: Xero is told there that an account of `payments` is to take payments."""
     return new.name + (PAYMENTS_SUFFIX if platform == XERO and section == "payments" else "")

@@ -128,7 +128,7 @@ def complaints(key: str, record: object) -> Iterator[str]:
     elif not record_id.isprintable() or len(record_id.encode()) > MAX_ID_BYTES:
         yield f".id: {record_id[:40]!r} has characters that cannot be shown, or more than {MAX_ID_BYTES:,} bytes"
     if record.get("deleted") not in (None, True, False):
-        yield f".deleted: {_shown(record['deleted'])} is neither true nor false"
+        yield f".deleted: {_shorten_value(record['deleted'])} is neither true nor false"
     if is_deletion(record):
         return
     if record.get("createdDate") is None:
@@ -136,14 +136,14 @@ def complaints(key: str, record: object) -> Iterator[str]:
     yield from _check_fields(key, record)
 
 
-def _check_fields(of: str, record: Mapping[str, object]) -> Iterator[str]:
+def _check_fields(parent_key: str, record: Mapping[str, object]) -> Iterator[str]:
     for name, value in record.items():
         if value is None:
             continue
         if name in _RECORD_LIST_FIELDS:
             yield from _check_list(name, value)
         elif name not in _OBJECT_FIELDS:
-            yield from (f".{name}: {_shown(value)} {wrong}" for wrong in _check_value(of, name, value))
+            yield from (f".{name}: {_shorten_value(value)} {wrong}" for wrong in _check_value(parent_key, name, value))
         elif isinstance(value, dict):
             yield from (f".{name}{complaint}" for complaint in _check_fields(name, value))
         else:
@@ -159,7 +159,7 @@ def _check_list(name: str, value: object) -> Iterator[str]:
         yield from (f".{name}[{index}]{complaint}" for complaint in found)
 
 
-def _check_value(of: str, name: str, value: object) -> Iterator[str]:
+def _check_value(parent_key: str, name: str, value: object) -> Iterator[str]:
     if name in _DATE_FIELDS and not _is_date(value):
         yield "is no date like 2026-11-21T10:00:00Z"
     if name in _AMOUNT_FIELDS and (isinstance(value, bool) or not isinstance(value, int | float)):
@@ -168,12 +168,12 @@ def _check_value(of: str, name: str, value: object) -> Iterator[str]:
         yield "is no amount: it has more than 15 digits"
     if name in _TEXT_FIELDS and not isinstance(value, str):
         yield "is no text"
-    words = _ALLOWED_WORDS.get((of, name), "").split()
+    words = _ALLOWED_WORDS.get((parent_key, name), "").split()
     if words and value not in words:
         yield f"is none of {', '.join(words)}"
 
 
-def _shown(value: object) -> str:
+def _shorten_value(value: object) -> str:
     """A value in a complaint: what is wrong may be a whole file."""
     text = repr(value)
     return text if len(text) <= MAX_VALUE_SHOWN else f"{text[:MAX_VALUE_SHOWN]}…"

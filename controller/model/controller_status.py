@@ -65,7 +65,7 @@ class SeenMerchant:
     seen_at: datetime
 
     @property
-    def came_to_its_end(self) -> bool:
+    def has_no_skipped_changes(self) -> bool:
         """Whether what was to be written was begun: a run that is stopped leaves that to the next."""
         return not (self.plan.changes and isinstance(self.outcome, Skipped))
 
@@ -121,7 +121,7 @@ def merge_pass(
     return replace(latest, fleet=fleet, plan=merged, outcomes=others | dict(outcomes), looked_at=looked_at)
 
 
-def merge_seen(
+def merge_last_looks(
     latest: ControllerStatus,
     seen: Mapping[str, SeenMerchant],
     whole_fleet: tuple[FleetPlan, datetime] | None,
@@ -138,7 +138,7 @@ def merge_seen(
         if name in fleet.merchants and (name not in latest.looked_at or latest.looked_at[name] < each.seen_at)
     }
     plan = latest.plan or (whole_fleet[0] if whole_fleet else None)
-    if plan is not None and whole_fleet and _is_news(whole_fleet[0].account, plan.account):
+    if plan is not None and whole_fleet and _has_account_plan_changed(whole_fleet[0].account, plan.account):
         plan = replace(plan, account=whole_fleet[0].account)
     elif plan is None or not later:
         return latest
@@ -153,7 +153,7 @@ def merge_seen(
     )
 
 
-def _is_news(seen: Plan | None, shown: Plan | None) -> bool:
+def _has_account_plan_changed(seen: Plan | None, shown: Plan | None) -> bool:
     """Whether the account's settings stand otherwise than they are shown."""
     if seen is None or shown is None:
         return seen is not None

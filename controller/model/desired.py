@@ -117,7 +117,7 @@ class DesiredMerchant:
     ignore: tuple[IgnoreRule, ...] = ()
 
     @property
-    def beside_digest(self) -> tuple[object, ...]:
+    def declared_outside_digest(self) -> tuple[object, ...]:
         """What else its manifest says of it: it changes no wish, and yet asks for another look and another revision."""
         return self.hold, self.ignore
 

@@ -25,10 +25,10 @@ def is_drift(finding: Finding) -> bool:
 
     A rename that the manifest asks for, and a connection that we unlinked ourselves, are pending instead.
     """
-    return is_drifting(finding.code, finding.direction)
+    return is_drift_code(finding.code, finding.direction)
 
 
-def is_drifting(code: str, direction: Direction | None) -> bool:
+def is_drift_code(code: str, direction: Direction | None) -> bool:
     """`is_drift` for a finding in the history."""
     if direction in (Direction.DRIFT, Direction.CONFLICT):
         return True

@@ -76,7 +76,7 @@ _ENUMS: Mapping[str, type[Enum]] = {
 }
 
 
-def known_types() -> tuple[type[Any], ...]:
+def encodable_types() -> tuple[type[Any], ...]:
     """The classes whose values can be kept."""
     return (*_DATACLASSES.values(), *_ENUMS.values())
 
@@ -87,18 +87,18 @@ class Unreadable(ValueError):
 
 def encode(value: object) -> str:
     """JSON text; equal values have equal texts. TypeError for what is no value of the model."""
-    return json.dumps(_encoded(value), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(_encode_value(value), ensure_ascii=False, separators=(",", ":"))
 
 
 def decode(text: str) -> Any:
     """The value that was encoded. Raises Unreadable."""
     try:
-        return _decoded(json.loads(text))
+        return _decode_value(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(str(error)) from error
 
 
-def _encoded(value: object) -> Any:
+def _encode_value(value: object) -> Any:
     match value:
         case Enum():
             return {TYPE: type(value).__name__, "value": value.value}
@@ -109,21 +109,24 @@ def _encoded(value: object) -> Any:
         case timedelta():
             return {TYPE: "timedelta", "seconds": value.total_seconds()}
         case tuple() | list():
-            return [_encoded(each) for each in value]
+            return [_encode_value(each) for each in value]
         case frozenset():
-            return {TYPE: "frozenset", "items": sorted((_encoded(each) for each in value), key=json.dumps)}
+            return {TYPE: "frozenset", "items": sorted((_encode_value(each) for each in value), key=json.dumps)}
         case Mapping():
-            return {TYPE: "mapping", "items": [[_encoded(key), _encoded(each)] for key, each in value.items()]}
+            return {
+                TYPE: "mapping",
+                "items": [[_encode_value(key), _encode_value(each)] for key, each in value.items()],
+            }
     name = type(value).__name__
     if _DATACLASSES.get(name) is not type(value):
         raise TypeError(f"{name} is not kept")
-    given = ((each, getattr(value, each), default) for each, default in _fields_of(name))
-    return {TYPE: name} | {key: _encoded(each) for key, each, default in given if each != default()}
+    given = ((each, getattr(value, each), default) for each, default in _fields_with_defaults(name))
+    return {TYPE: name} | {key: _encode_value(each) for key, each, default in given if each != default()}
 
 
-def _decoded(value: Any) -> Any:
+def _decode_value(value: Any) -> Any:
     if isinstance(value, list):
-        return tuple(_decoded(each) for each in value)
+        return tuple(_decode_value(each) for each in value)
     if not isinstance(value, dict):
         return value
     match value.pop(TYPE):
@@ -132,19 +135,19 @@ def _decoded(value: Any) -> Any:
         case "timedelta":
             return timedelta(seconds=value["seconds"])
         case "frozenset":
-            return frozenset(_decoded(each) for each in value["items"])
+            return frozenset(_decode_value(each) for each in value["items"])
         case "mapping":
-            return {_decoded(key): _decoded(each) for key, each in value["items"]}
+            return {_decode_value(key): _decode_value(each) for key, each in value["items"]}
         case name if name in _ENUMS:
             return _ENUMS[name](value["value"])
         case name:
-            return _DATACLASSES[name](**{key: _decoded(each) for key, each in value.items()})
+            return _DATACLASSES[name](**{key: _decode_value(each) for key, each in value.items()})
 
 
 @cache
-def _fields_of(class_name: str) -> tuple[tuple[str, Callable[[], object]], ...]:
-    return tuple((each.name, _default_of(each)) for each in fields(_DATACLASSES[class_name]))
+def _fields_with_defaults(class_name: str) -> tuple[tuple[str, Callable[[], object]], ...]:
+    return tuple((each.name, _default_factory(each)) for each in fields(_DATACLASSES[class_name]))
 
 
-def _default_of(field: Field[Any]) -> Callable[[], object]:
+def _default_factory(field: Field[Any]) -> Callable[[], object]:
     return (lambda: field.default) if field.default_factory is MISSING else field.default_factory

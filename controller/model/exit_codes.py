@@ -46,7 +46,7 @@ def exit_code(verb: str, result: FleetPlan | FleetReport, detailed: bool = False
     if verb == "apply":
         return EXIT_BLOCKED if _is_incomplete(result) else EXIT_OK
     if verb == "drift":
-        return EXIT_CHANGES if has_drift(plan) else EXIT_OK
+        return EXIT_CHANGES if has_drift_or_failed_sync(plan) else EXIT_OK
     return EXIT_CHANGES if verb == "plan" and detailed and _has_work_left(plan) else EXIT_OK
 
 
@@ -69,9 +69,9 @@ def _all_read_but_internal_errors(plan: FleetPlan) -> bool:
     return bool(unread) and all_internal and not plan.unread_reasons
 
 
-def has_drift(plan: FleetPlan) -> bool:
+def has_drift_or_failed_sync(plan: FleetPlan) -> bool:
     """Whether somebody changed live, or sales do not arrive in the books: what `drift` exits 2 for."""
-    if any(merchant_plan.sync_failed(plan.made_at) for merchant_plan in plan.plans):
+    if any(merchant_plan.has_recent_sync_failure(plan.made_at) for merchant_plan in plan.plans):
         return True
     findings = (*plan.findings, *(finding for merchant_plan in plan.every_plan for finding in merchant_plan.findings))
     return any(map(is_drift, findings))

@@ -133,15 +133,15 @@ ENDED_WORDS: Mapping[str, str] = {
 _CHANGED_BY_PEOPLE = _COMPANY | _NAMES | _COMMERCE | _CONNECTION | _BOOKS | _MAPPING | _OF_THE_ACCOUNT
 
 
-def classify_ending(code: str, *, written: bool, wish_moved: bool) -> Ended:
+def classify_ending(code: str, *, written: bool, manifest_changed: bool) -> Ended:
     """How a finding ended that a pass does not show any more.
 
-    written     a run of ours wrote what should end it
-    wish_moved  the manifest changed
+    written           a run of ours wrote what should end it
+    manifest_changed  what the manifest declares there is otherwise, or is ignored now
     """
     if written:
         return Ended.MENDED
-    if wish_moved:
+    if manifest_changed:
         return Ended.MANIFEST
     return Ended.SOMEBODY if EVIDENCE_BY_CODE.get(code, _EVERYTHING) & _CHANGED_BY_PEOPLE else Ended.PASSED
 

@@ -127,16 +127,16 @@ def filter_findings(plan: FleetPlan, wanted: FindingFilter) -> tuple[FleetPlan, 
         return plan, 0
     shown = replace(
         plan,
-        plans=tuple(_with_findings(each, wanted) for each in plan.plans),
-        account=_with_findings(plan.account, wanted) if plan.account else None,
+        plans=tuple(_filter_plan_findings(each, wanted) for each in plan.plans),
+        account=_filter_plan_findings(plan.account, wanted) if plan.account else None,
         findings=tuple(filter(wanted.shows, plan.findings)),
         unmanaged_names=plan.unmanaged_names if wanted.shows_unmanaged else (),
         retained=plan.retained if wanted.shows_unmanaged else (),
     )
-    return shown, _count(plan) - _count(shown)
+    return shown, _count_findings(plan) - _count_findings(shown)
 
 
-def _with_findings(plan: Plan, wanted: FindingFilter) -> Plan:
+def _filter_plan_findings(plan: Plan, wanted: FindingFilter) -> Plan:
     return replace(plan, findings=tuple(filter(wanted.shows, plan.findings)))
 
 
@@ -153,5 +153,5 @@ def divide_by_label(plan: FleetPlan, label: str) -> dict[str, FleetPlan]:
     }
 
 
-def _count(plan: FleetPlan) -> int:
+def _count_findings(plan: FleetPlan) -> int:
     return len(plan.findings) + sum(len(each.findings) for each in plan.every_plan) + plan.unmanaged_count

@@ -89,7 +89,7 @@ class DeclaredHold:
         return self.until is None or now < self.until
 
 
-def count_closed(holds: Iterable[Hold | None]) -> dict[str, int]:
+def count_closed_by_word(holds: Iterable[Hold | None]) -> dict[str, int]:
     """How many of the merchants with these holds are closed, by the word for it; 0 for a word that is of none."""
     counts = Counter(hold.closed_word for hold in holds if hold)
     return {word: counts[word] for word in CLOSED_WORDS}

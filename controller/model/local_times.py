@@ -33,12 +33,12 @@ def utc_hour(local_time: LocalTime, now: datetime, start: datetime | None) -> in
 
 def next_occurrence(local_time: LocalTime, now: datetime, start: datetime | None) -> datetime:
     """The UTC instant of the next local occurrence after `max(now, start)`, both aware."""
-    return _next_after(local_time, _earliest(now, start))
+    return _next_after(local_time, _search_start(now, start))
 
 
 def explain_utc_hour(local_time: LocalTime, now: datetime, start: datetime | None) -> str:
     """Why the UTC hour is what it is at present, and until when: for a change that the manifest did not cause."""
-    first = _next_after(local_time, _earliest(now, start))
+    first = _next_after(local_time, _search_start(now, start))
     zone = time_zone(local_time.zone)
     offset = first.astimezone(zone).isoformat()[-6:]
     sentence = f"{local_time.time} in {local_time.zone} is {first.hour:02}:00 UTC while that zone is at UTC{offset}"
@@ -50,7 +50,7 @@ def explain_utc_hour(local_time: LocalTime, now: datetime, start: datetime | Non
     return sentence
 
 
-def midnight_utc(day: date, zone: str | None) -> datetime:
+def local_midnight(day: date, zone: str | None) -> datetime:
     """00:00 of a local date as a UTC instant; UTC without a zone. A midnight that a gap skips shifts forward."""
     return _instant(day, time(0), time_zone(zone) if zone else UTC)
 
@@ -86,7 +86,7 @@ def time_zone_problem(zone: str) -> str | None:
     return f"there is no time zone {zone!r}" + (f"; the nearest: {', '.join(nearest)}" if nearest else "")
 
 
-def _earliest(now: datetime, start: datetime | None) -> datetime:
+def _search_start(now: datetime, start: datetime | None) -> datetime:
     return max(now, start) if start else now
 
 

@@ -48,14 +48,14 @@ def loses_many_letters(name: str) -> bool:
     return sum(not letter.isascii() for letter in letters) * 4 > len(letters)
 
 
-def match_names(target: str, names: Collection[str]) -> frozenset[str]:
+def match_names_by_glob(pattern: str, names: Collection[str]) -> frozenset[str]:
     """The names that a target means: the one that equals it, else those that it matches as a shell glob.
 
     `shop[1]` is a valid name and also a glob for `shop1`: the merchant with that very name is meant.
     """
-    if target in names:
-        return frozenset({target})
-    return frozenset(name for name in names if fnmatchcase(name, target))
+    if pattern in names:
+        return frozenset({pattern})
+    return frozenset(name for name in names if fnmatchcase(name, pattern))
 
 
 # Invisible characters -----------------------------------------------------------------------------------
@@ -89,10 +89,10 @@ def find_invisible_flaw(name: str) -> str | None:
 
 def remove_invisible(name: str) -> str:
     """The name as it was probably meant: without invisible characters, and white space at the ends or doubled."""
-    return " ".join(_visible(nfc(name)).split())
+    return " ".join(_visible_text(nfc(name)).split())
 
 
-def _visible(text: str) -> str:
+def _visible_text(text: str) -> str:
     """The text without characters of no width; every kind of space becomes an ordinary one."""
     return "".join(" " if char.isspace() else char for char in text if char.isspace() or not is_invisible(char))
 
@@ -104,7 +104,7 @@ def similarity_key(name: str) -> str:
     """Equal for two names that differ only by what readers overlook: see `_OVERLOOKED_DIFFERENCES`."""
     if name.isascii() and name.isprintable():
         return " ".join(name.casefold().split())
-    name = _visible(name)
+    name = _visible_text(name)
     for _, remove in _OVERLOOKED_DIFFERENCES:
         name = remove(name)
     return name
@@ -119,7 +119,7 @@ def name_difference(name: str, other: str) -> str | None:
         return None
     invisible = [describe_character(character) for character in sorted({*name} ^ {*other}) if is_invisible(character)]
     differences = [*invisible]
-    name, other = _visible(name), _visible(other)
+    name, other = _visible_text(name), _visible_text(other)
     # They differ in one respect when they still differ with every other respect removed.
     for respect, _ in _OVERLOOKED_DIFFERENCES:
         one, two = name, other
@@ -128,17 +128,17 @@ def name_difference(name: str, other: str) -> str | None:
                 one, two = remove(one), remove(two)
         # An invisible character may be a space of its own kind: it is named already.
         if one != two and not (invisible and respect == _WHITE_SPACE):
-            differences.append(_describe_space(one, two) if respect == _WHITE_SPACE else respect)
+            differences.append(_describe_space_difference(one, two) if respect == _WHITE_SPACE else respect)
     return " and ".join(differences) or "spelling"
 
 
-def _describe_space(name: str, other: str) -> str:
+def _describe_space_difference(name: str, other: str) -> str:
     if name.rstrip() == other.rstrip():
         return "a trailing space"
     return "a leading space" if name.lstrip() == other.lstrip() else "doubled spaces"
 
 
-def _unaccented(text: str) -> str:
+def _strip_accents(text: str) -> str:
     decomposed = unicodedata.normalize("NFD", text)
     return unicodedata.normalize("NFC", "".join(char for char in decomposed if unicodedata.category(char) != "Mn"))
 
@@ -147,6 +147,6 @@ _WHITE_SPACE = "white space"
 _OVERLOOKED_DIFFERENCES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("width", lambda text: unicodedata.normalize("NFKC", text)),
     ("case", str.casefold),
-    ("an accent", _unaccented),
+    ("an accent", _strip_accents),
     (_WHITE_SPACE, lambda text: " ".join(text.split())),
 )

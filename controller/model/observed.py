@@ -65,7 +65,7 @@ CompaniesByName = Mapping[str, tuple[Company, ...]]
 """Companies by `company_name_key`: see `companies_named`."""
 
 
-def group_by_name(companies: Iterable[Company]) -> CompaniesByName:
+def group_companies_by_name(companies: Iterable[Company]) -> CompaniesByName:
     groups: dict[str, tuple[Company, ...]] = defaultdict(tuple)
     for company in companies:
         groups[company_name_key(company.name)] += (company,)
@@ -121,7 +121,7 @@ class Configuration:
         return any(self.options.values())
 
     @property
-    def shows_all_pulled(self) -> bool:
+    def shows_all_data_types(self) -> bool:
         """Whether something of each of REQUIRED_DATA_TYPES is in it, which only a pull brings there (API notes 5.8)."""
         offered = {kind for path, options in self.options.items() if options and (kind := ref_kind(path))}
         # Accounts are of two data types: of the chart, and of the bank accounts.
@@ -250,7 +250,7 @@ class LastSync:
     def failed(self) -> bool:
         return is_sync_failure(self.code)
 
-    def is_recent(self, now: datetime) -> bool:
+    def was_read_recently(self, now: datetime) -> bool:
         """Whether it was read so recently that it is about the latest sync of a daily schedule."""
         return now - self.read_at <= MAX_SYNC_READING_AGE
 

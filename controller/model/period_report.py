@@ -131,7 +131,7 @@ class StatusTrend:
     counts: tuple[int | None, ...]
 
     @property
-    def known(self) -> tuple[int, ...]:
+    def known_counts(self) -> tuple[int, ...]:
         return tuple(count for count in self.counts if count is not None)
 
 
@@ -199,7 +199,7 @@ def make_period_report(memory: FleetMemory, since: datetime, now: datetime, show
     """The report; findings that its filter leaves out count nowhere in it."""
     ledger = memory.occurrences
     known = {finding.key: finding for plan in memory.plans.values() for finding in plan.findings}
-    told = [(each, _finding(each, known)) for each in ledger]
+    told = [(each, _finding_from_occurrence(each, known)) for each in ledger]
     wanted = [(each, finding) for each, finding in told if shown.filter.shows(finding)]
     open_keys = {each.key for each in ledger if each.gone_at is None}
     open_ = [(each, finding) for each, finding in wanted if each.gone_at is None]
@@ -212,7 +212,7 @@ def make_period_report(memory: FleetMemory, since: datetime, now: datetime, show
     )
     drift = [each for each, finding in wanted if is_drift(finding)]
     looked_at = [memory.looked_at[name] for name in memory.names if name in memory.looked_at]
-    syncing = [name for name in memory.names if _has_come_to("Mapped", memory.met.get(name, frozenset()))]
+    syncing = [name for name in memory.names if _has_reached("Mapped", memory.met.get(name, frozenset()))]
     read_at = [memory.syncs[name].read_at for name in syncing if name in memory.syncs]
     return PeriodReport(
         made_at=now,
@@ -237,20 +237,20 @@ def make_period_report(memory: FleetMemory, since: datetime, now: datetime, show
         trends=_trends(memory.samples, now),
         shown=Shown(shown.filter, len(told) - len(wanted), shown.group_by),
         notes=memory.notes,
-        not_booked=group_not_booked(_not_booked(memory, shown)),
-        data_ages=count_ages(_data_pulled_at(memory), now),
+        not_booked=group_not_booked(_shown_not_booked(memory, shown)),
+        data_ages=count_ages(_oldest_pull_times(memory), now),
         rollout=memory.rollout,
         parts=_label_parts(memory, shown.group_by, new, still_open, closed) if shown.group_by else (),
     )
 
 
-def _data_pulled_at(memory: FleetMemory) -> Iterator[datetime]:
+def _oldest_pull_times(memory: FleetMemory) -> Iterator[datetime]:
     for plan in memory.plans.values():
-        if plan.data_age and plan.data_age.oldest:
-            yield plan.data_age.oldest
+        if plan.data_age and plan.data_age.oldest_pulled_at:
+            yield plan.data_age.oldest_pulled_at
 
 
-def _not_booked(memory: FleetMemory, shown: Shown) -> Iterator[NotBooked]:
+def _shown_not_booked(memory: FleetMemory, shown: Shown) -> Iterator[NotBooked]:
     """Those that the filter shows. What stopped a merchant has been there for as long as the ledger has it."""
     found_at = {each.key: each.found_at for each in memory.occurrences if each.gone_at is None}
     for each in memory.not_booked:
@@ -268,7 +268,7 @@ def sync_outcome(sync: LastSync | None) -> str:
     return "failed" if sync.failed else {1: "running", 2: "succeeded"}.get(sync.code // 1000, "unread")
 
 
-def _finding(occurrence: ReportedOccurrence, known: Mapping[tuple[str, str, str], Finding]) -> Finding:
+def _finding_from_occurrence(occurrence: ReportedOccurrence, known: Mapping[tuple[str, str, str], Finding]) -> Finding:
     """As the last look at the merchant had it, with who must act; what is over, or was not seen then, as noted."""
     seen = known.get(occurrence.key) if occurrence.gone_at is None else None
     if seen is not None:
@@ -281,14 +281,14 @@ def _finding(occurrence: ReportedOccurrence, known: Mapping[tuple[str, str, str]
         "",
         Actor.NOBODY,
         field=occurrence.field or None,
-        live=_value(occurrence.field, occurrence.live),
-        wanted=_value(occurrence.field, occurrence.wanted),
+        live=_decode_stored_value(occurrence.field, occurrence.live),
+        wanted=_decode_stored_value(occurrence.field, occurrence.wanted),
         direction=direction,
         since=occurrence.found_at,
     )
 
 
-def _value(field_path: str, stored: Any) -> Value:
+def _decode_stored_value(field_path: str, stored: Any) -> Value:
     """As the state keeps it; an imported state may hold anything there."""
     try:
         return value_from_json(field_path, stored)
@@ -350,8 +350,8 @@ def count_funnel(
     """
     steps = [("declared", len(names))]
     for word, condition in FUNNEL_CONDITIONS:
-        steps.append((word, sum(_has_come_to(condition, met.get(name, frozenset())) for name in names)))
-    mapped = [name for name in names if _has_come_to("Mapped", met.get(name, frozenset()))]
+        steps.append((word, sum(_has_reached(condition, met.get(name, frozenset())) for name in names)))
+    mapped = [name for name in names if _has_reached("Mapped", met.get(name, frozenset()))]
     return (*steps, ("syncing", sum(sync_outcome(syncs.get(name)) == "succeeded" for name in mapped)))
 
 
@@ -364,7 +364,7 @@ def count_funnel_of_plans(plans: Sequence[Plan]) -> tuple[tuple[str, int], ...]:
     return count_funnel(met.keys(), met, {plan.merchant: plan.last_sync for plan in plans if plan.last_sync})
 
 
-def _has_come_to(condition: str, met: frozenset[str]) -> bool:
+def _has_reached(condition: str, met: frozenset[str]) -> bool:
     conditions = [each for _, each in FUNNEL_CONDITIONS]
     return met.issuperset(conditions[: conditions.index(condition) + 1])
 

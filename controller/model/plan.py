@@ -227,7 +227,7 @@ class DataAge:
     pulled_at_by_type: Mapping[str, datetime | None] = field(default_factory=dict)
 
     @property
-    def oldest(self) -> datetime | None:
+    def oldest_pulled_at(self) -> datetime | None:
         """When the oldest part was pulled, as far as it is known."""
         pulled = [pulled_at for pulled_at in self.pulled_at_by_type.values() if pulled_at]
         return min(pulled) if pulled else self.last_pulled_at
@@ -315,7 +315,7 @@ class Plan:
         return next((condition for condition in self.conditions if condition.type == READY_CONDITION), None)
 
     @property
-    def first_unmet(self) -> Condition | None:
+    def first_unmet_condition(self) -> Condition | None:
         """The first condition that is not met, None when all are."""
         for condition in self.conditions:
             # A last sync that was never read keeps nothing waiting.
@@ -324,10 +324,10 @@ class Plan:
                 return condition
         return None
 
-    def sync_failed(self, now: datetime) -> bool:
+    def has_recent_sync_failure(self, now: datetime) -> bool:
         """Whether the last sync failed, and was read recently enough to count."""
         failed = any(finding.code == LAST_SYNC_FAILED for finding in self.findings)
-        return failed and self.last_sync is not None and self.last_sync.is_recent(now)
+        return failed and self.last_sync is not None and self.last_sync.was_read_recently(now)
 
     @property
     def has_unread(self) -> bool:

@@ -57,7 +57,7 @@ class RunPolicy:
     for_rollout: bool = False
     retry_quarantined: bool = False
 
-    def lifts(self, change_class: ChangeClass) -> bool:
+    def lifts_limit(self, change_class: ChangeClass) -> bool:
         """Whether the limit on this class is lifted."""
         return change_class.value in self.allowed
 

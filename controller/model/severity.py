@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from controller.model.drift import is_drifting
+from controller.model.drift import is_drift_code
 from controller.model.field_values import ENABLED_PATH
 from controller.model.plan import Actor, Change, ChangeClass, Direction, FieldChange
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED, SYNC_OVERDUE
@@ -50,7 +50,7 @@ WARNING_CODES = frozenset({"unknown", "internal-error", "flapping", "clock-skew"
 
 def finding_severity(code: str, direction: Direction | None, actor: Actor | None) -> Severity:
     """How bad a finding is. `actor`: None where it is not known, as in the history."""
-    is_drift = is_drifting(code, direction)
+    is_drift = is_drift_code(code, direction)
     if code in CRITICAL_CODES or (is_drift and code in CRITICAL_DRIFT_CODES):
         return Severity.CRITICAL
     if is_drift or code in WARNING_CODES or actor is Actor.OPERATOR:

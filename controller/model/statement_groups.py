@@ -145,12 +145,12 @@ def _line(statements: Sequence[Statement]) -> Line:
 
 
 def _what_people_read(statement: Statement) -> tuple[str, str, Direction | None, str, str]:
-    live, wanted = (_value_as_read(value) for value in (statement.live, statement.wanted))
+    live, wanted = (_displayed_value(value) for value in (statement.live, statement.wanted))
     cause, remedy = (without_name_and_ids(text, statement.merchant) for text in (statement.cause, statement.remedy))
     return live, wanted, statement.direction, cause, remedy
 
 
-def _value_as_read(value: Value | Ref) -> str:
+def _displayed_value(value: Value | Ref) -> str:
     """Selections by code and name; ids differ from merchant to merchant."""
     if isinstance(value, Option) and value.name:
         return f"{value.name} {value.code}"

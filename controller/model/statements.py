@@ -99,7 +99,7 @@ def plan_statements(plan: FleetPlan) -> list[Statement]:
     return [statement for each in plan.every_plan for statement in merchant_statements(each)]
 
 
-def later_statements(plan: FleetPlan) -> list[Statement]:
+def later_value_statements(plan: FleetPlan) -> list[Statement]:
     """What the first configuration of everyone who waits for consent or data will set."""
     subject = Subject(Severity.INFO, Actor.NOBODY, code=SET_LATER)
     return [
@@ -118,7 +118,7 @@ def report_statements(report: FleetReport) -> list[Statement]:
     ]
 
 
-def fleet_finding_statements(plan: FleetPlan) -> list[Statement]:
+def finding_statements_of_plans(plan: FleetPlan) -> list[Statement]:
     """Findings alone, whatever an apply would do about them."""
     return finding_statements(finding for each in plan.every_plan for finding in each.findings)
 
@@ -197,14 +197,14 @@ def _change_statements(
     for field in change.fields or (None,):
         finding = explanations.get((change.kind, field.field if field else None)) or whole
         code = finding.code if finding else ""
-        severity = _OUTCOME_SEVERITIES[outcome] if outcome else _worst(change_severity(change, field), finding)
+        severity = _OUTCOME_SEVERITIES[outcome] if outcome else _worst_severity(change_severity(change, field), finding)
         actor = finding.actor if finding and held else usual_actor
         subject = Subject(severity, actor, change.kind, code, held, outcome)
         said.append(_field_statement(plan.merchant, subject, field, finding, reason))
     return said
 
 
-def _worst(severity: Severity, finding: Finding | None) -> Severity:
+def _worst_severity(severity: Severity, finding: Finding | None) -> Severity:
     """Of a change and the finding that it stands for."""
     if finding is None:
         return severity

@@ -21,7 +21,7 @@ def quote_yaml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def yaml_word(text: str) -> str:
+def quote_yaml_if_needed(text: str) -> str:
     """A word as it is, anything else in quotes."""
     return text if _WORD.fullmatch(text) and text.lower() not in YAML_KEYWORDS else quote_yaml(text)
 
@@ -34,15 +34,15 @@ def value_as_yaml(value: Value) -> str | None:
         case int():
             return str(value)
         case Option():
-            return reference_as_yaml(value)
+            return option_as_yaml(value)
         case str():
-            return yaml_word(value)
+            return quote_yaml_if_needed(value)
         case tuple():
-            return "[" + ", ".join(map(yaml_word, value)) + "]"
+            return "[" + ", ".join(map(quote_yaml_if_needed, value)) + "]"
     return None
 
 
-def reference_as_yaml(option: Option, by: ReferenceKey | None = None, among: Collection[Option] = ()) -> str:
+def option_as_yaml(option: Option, by: ReferenceKey | None = None, among: Collection[Option] = ()) -> str:
     """`{code: "205"}`: by that key, else by another that is unique `among` the options; by id where none is."""
     keys: tuple[ReferenceKey, ...] = ("code", "name")
     if by:
@@ -74,7 +74,7 @@ def describe_option(
 
     Options of the same name are told apart by their kind, and by which of them is selected now.
     """
-    reference = reference_as_yaml(option, by, among)
+    reference = option_as_yaml(option, by, among)
     key = reference[1:].partition(":")[0]
     same_name = sum((other.name or "").casefold() == (option.name or "").casefold() for other in among)
     details = (

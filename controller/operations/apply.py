@@ -16,12 +16,12 @@ from controller.operations.bootstrap import (
     OnProgress,
     RunRequest,
     build_run,
+    hold_state_lock,
     load_manifests,
     no_progress,
     open_store,
     open_writer,
-    refuse_empty_root,
-    state_lock,
+    refuse_empty_root_and_state,
     stop_on_signals,
 )
 from controller.operations.shared_budget import shared_budget
@@ -46,16 +46,16 @@ async def plan_and_apply(
     environment: Environment = REAL_ENVIRONMENT,
 ) -> FleetReport | FleetPlan:
     """Plans everyone, judges once, asks once, writes. Refused or declined: the plan alone comes back."""
-    request, fleet = _check_and_load(request, settings)
+    request, fleet = _check_request_and_load_manifests(request, settings)
     async with (
         open_store(settings) as store,
-        state_lock(store.lock, request.lock_timeout) as lost_at,
+        hold_state_lock(store.lock, request.lock_timeout) as lost_at,
         open_writer(settings, environment) as api,
         shared_budget(settings, store, api),
     ):
         if lost_at:
             request.on_message(lost_lock_warning(lost_at))
-        await refuse_empty_root(settings, fleet, store)
+        await refuse_empty_root_and_state(settings, fleet, store)
         run = build_run(settings, request, fleet, store, api, on_progress, environment)
         with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number), store):
             report = await reconcile(run, request.confirm, request.saved_plan)
@@ -71,7 +71,7 @@ async def plan_and_apply(
             return report
 
 
-def _check_and_load(request: RunRequest, settings: Settings) -> tuple[RunRequest, Fleet]:
+def _check_request_and_load_manifests(request: RunRequest, settings: Settings) -> tuple[RunRequest, Fleet]:
     """The request, of the scope that its saved plan was made for, and its manifests: all that can be refused before
     anything is opened.
 
@@ -127,7 +127,7 @@ def scope_of_saved_plan(saved_plan: Mapping[str, Any], root: Path) -> Scope:
     """The scope that a saved plan was made for. Raises MalformedPlan where it leads out of the root."""
     scope = saved_plan["scope"]
     path = None if scope["path"] is None else Path(scope["path"])
-    if path is not None and not _is_below(root, path):
+    if path is not None and not _contains_path(root, path):
         raise MalformedPlan(
             f"The saved plan, at scope.path: {path} is not below {root}, and a file may not say where manifests are. "
             f"Nothing was done. To apply what is there: merchantctl apply {path}"
@@ -135,7 +135,7 @@ def scope_of_saved_plan(saved_plan: Mapping[str, Any], root: Path) -> Scope:
     return Scope(path, tuple(scope["targets"]), scope["selector"])
 
 
-def _is_below(root: Path, path: Path) -> bool:
+def _contains_path(root: Path, path: Path) -> bool:
     try:
         return path.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError):  # a name too long, a loop of links: the plan file may say anything

@@ -17,7 +17,7 @@ from typing import Any
 
 from controller import signals
 from controller.codat.client import Client, open_client
-from controller.codat.read_only import open_read_only
+from controller.codat.read_only import open_read_only_client
 from controller.desired.loader import empty_root_diagnostic, load_fleet
 from controller.desired.selector import require_any_match
 from controller.environment import REAL_ENVIRONMENT, Environment
@@ -95,7 +95,7 @@ def load_manifests(settings: Settings, scope: Scope, *, strict: bool, cached: bo
     cached  False: what is to be written is read from the manifests themselves, not from what an earlier run parsed
 
     Raises InvalidManifests with every diagnostic at once, where `strict`; UsageError where a PATH or a selector
-    means nobody. An empty root is another matter: see `refuse_empty_root`.
+    means nobody. An empty root is another matter: see `refuse_empty_root_and_state`.
     """
     cache = settings.cache if cached else None
     fleet = load_fleet(settings.manifests, scope.path, cache, selector=settings.selector)
@@ -113,7 +113,7 @@ def load_manifests(settings: Settings, scope: Scope, *, strict: bool, cached: bo
     return fleet
 
 
-async def refuse_empty_root(settings: Settings, fleet: Fleet, store: Store) -> None:
+async def refuse_empty_root_and_state(settings: Settings, fleet: Fleet, store: Store) -> None:
     """Raises InvalidManifests for a root without a manifest while the state knows nobody: that is a mistake.
 
     Where the state knows merchants, so many have gone from the manifests that a limit (`shrink`) says so.
@@ -203,7 +203,7 @@ def current_process() -> ProcessIdentity:
 
 
 @asynccontextmanager
-async def state_lock(
+async def hold_state_lock(
     lock: StateLock, timeout_s: float, on_wait: Callable[[LockWait], None] | None = None
 ) -> AsyncIterator[datetime | None]:
     """A lock on the state, while this lasts: one writing command at a time, or one pass of a controller.
@@ -265,7 +265,7 @@ def stop_on_signals(stop: Callable[[signal.Signals], None], store: Store) -> Ite
 
 def open_reader(settings: Settings, environment: Environment = REAL_ENVIRONMENT) -> AbstractAsyncContextManager[Client]:
     """A client that cannot write: its writing methods raise, and its network takes nothing but GET."""
-    return _open_api(open_read_only, settings, require_api_key(settings), environment)
+    return _open_api(open_read_only_client, settings, require_api_key(settings), environment)
 
 
 def open_writer(settings: Settings, environment: Environment = REAL_ENVIRONMENT) -> AbstractAsyncContextManager[Client]:
@@ -282,12 +282,12 @@ async def _open_api(
 ) -> AsyncIterator[Client]:
     """Every command gets its client here, so that none sends the key to an address that only a file names."""
     if settings.base_url_from_file:
-        refuse_unknown_address_from_file(settings.base_url, api_key, await _recorded_account(settings))
+        refuse_unknown_address_from_file(settings.base_url, api_key, await _load_recorded_account(settings))
     async with opening(settings.base_url, api_key, **_client_options(settings, environment)) as api:
         yield api
 
 
-async def _recorded_account(settings: Settings) -> RemoteAccount | None:
+async def _load_recorded_account(settings: Settings) -> RemoteAccount | None:
     """None also where the state cannot be read: it vouches for no address then."""
     try:
         return (await inspect_state(settings.state)).account

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from controller.desired.discovery import display_path, find_manifest_files
+from controller.desired.discovery import display_path, read_manifest_files
 from controller.desired.generate import spec_path_of, to_manifest_values
 from controller.desired.loader import load_fleet
 from controller.desired.yaml_editor import FileEdits, set_value
@@ -35,7 +35,7 @@ from controller.operations.bootstrap import (
     open_store,
 )
 from controller.operations.shared_budget import shared_budget
-from controller.planning.codify import CodifiedField, LiveMerchant, RefusedField, choose_codified
+from controller.planning.codify import CodifiedField, LiveMerchant, RefusedField, choose_fields_to_codify
 from controller.planning.plan import make_plan
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.fleet import plan_fleet_and_account_settings
@@ -89,12 +89,12 @@ async def prepare_codify(
     ]
     # A profile may be that of merchants of another environment, too, whom this look cannot have seen.
     everyone = load_fleet(settings.manifests).merchants if settings.selector else fleet.merchants
-    codified, not_chosen = choose_codified(looked_at, everyone, snapshot.run.service_now())
+    codified, not_chosen = choose_fields_to_codify(looked_at, everyone, snapshot.run.service_now())
     refused = [*not_chosen, *_refused_account_fields(plan.account)]
     while True:
-        files, written, unwritable = edit_files(codified, _read_file)
+        files, written, unwritable = compute_file_edits(codified, _read_file)
         refused += unwritable
-        edited, broken = _load_copy(files, settings) if files else (fleet, {})
+        edited, broken = _load_edited_copy(files, settings) if files else (fleet, {})
         if not broken:
             break
         # What breaks a rule in one file keeps nothing out of the others.
@@ -106,7 +106,9 @@ async def prepare_codify(
         ]
         codified = tuple(each for each in written if each.file not in broken)
     known = {(each.merchant, each.field) for each in refused}
-    left = [each for each in _still_to_change(edited, observed, snapshot) if (each.merchant, each.field) not in known]
+    left = [
+        each for each in _find_remaining_changes(edited, observed, snapshot) if (each.merchant, each.field) not in known
+    ]
     return CodifyResult(files, written, (*refused, *left), plan.unread_reasons)
 
 
@@ -125,7 +127,7 @@ def _read_file(file: str) -> bytes:
         raise MerchantctlError(f"{file} cannot be read: {error.strerror}. Nothing was written.") from None
 
 
-def edit_files(
+def compute_file_edits(
     codified: Collection[CodifiedField], read: Callable[[str], bytes]
 ) -> tuple[dict[str, tuple[bytes, bytes]], tuple[CodifiedField, ...], tuple[RefusedField, ...]]:
     """By file its content before and after; what of it is written; and what its file does not let be edited."""
@@ -157,12 +159,12 @@ def _manifest_value(path: str, value: DeclaredValue) -> object:
     return list(plain) if isinstance(plain, tuple) else plain
 
 
-def _load_copy(files: Mapping[str, tuple[bytes, bytes]], settings: Settings) -> tuple[Fleet, dict[str, str]]:
+def _load_edited_copy(files: Mapping[str, tuple[bytes, bytes]], settings: Settings) -> tuple[Fleet, dict[str, str]]:
     """The fleet as edited, from a copy; and by edited file, what is wrong with it. InvalidManifests for other files."""
     with TemporaryDirectory() as folder:
         original = {}
         # Only what is a manifest, and flat: beside them may be what cannot be copied, and links lead elsewhere.
-        for number, found in enumerate(find_manifest_files(settings.manifests)):
+        for number, found in enumerate(read_manifest_files(settings.manifests)):
             if not isinstance(found.content, bytes):
                 raise InvalidManifests((found.content,))
             copy = Path(folder) / f"{number:09}.yaml"
@@ -176,7 +178,9 @@ def _load_copy(files: Mapping[str, tuple[bytes, bytes]], settings: Settings) -> 
     return edited, broken
 
 
-def _still_to_change(edited: Fleet, observed: Mapping[str, Observed], snapshot: RunSnapshot) -> Iterator[RefusedField]:
+def _find_remaining_changes(
+    edited: Fleet, observed: Mapping[str, Observed], snapshot: RunSnapshot
+) -> Iterator[RefusedField]:
     """What a plan would still change of the configuration."""
     for name, seen in observed.items():
         plan = make_plan(edited.merchants[name], seen, snapshot.recorded_state(name), snapshot.run.service_now())

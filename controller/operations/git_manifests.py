@@ -23,7 +23,7 @@ def fetch_newest_commit(source: GitSource, on_message: Callable[[str], None]) ->
     try:
         return source.fetch_head()
     except GitUnavailable as error:
-        fetched = source.fetched_head()
+        fetched = source.last_fetched_head()
         if fetched is None:
             raise
         on_message(f"{error} Using commit {fetched[:12]}, which was fetched before.")

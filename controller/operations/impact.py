@@ -23,15 +23,15 @@ from controller.settings import Settings
 Question = Callable[[Collection[DesiredMerchant], Recorded, datetime], Impact]
 
 
-async def ask_account(
+async def load_account_impact(
     settings: Settings, scope: Scope, reference: str, environment: Environment = REAL_ENVIRONMENT
 ) -> Impact:
     """Who books on the account of this code, name or id."""
     ref = nfc(reference)
-    return await _ask(settings, scope, lambda *known: account_impact(ref, *known), environment)
+    return await _load_impact(settings, scope, lambda *known: account_impact(ref, *known), environment)
 
 
-async def ask_profile(
+async def load_profile_impact(
     settings: Settings, scope: Scope, name: str, environment: Environment = REAL_ENVIRONMENT
 ) -> Impact:
     """Who takes what from a profile. UsageError where there is none of that name."""
@@ -47,20 +47,20 @@ async def ask_profile(
     def question(merchants: Collection[DesiredMerchant], recorded: Recorded, now: datetime) -> Impact:
         return profile_impact(name, merchants, recorded, now, limits)
 
-    return await _ask(settings, scope, question, environment, refuse_unknown)
+    return await _load_impact(settings, scope, question, environment, refuse_unknown)
 
 
-async def ask_connection(
+async def load_connection_impact(
     settings: Settings, scope: Scope, platform: str, environment: Environment = REAL_ENVIRONMENT
 ) -> Impact:
     """Who is connected to a platform. UsageError for a word that names none."""
     key = platform_key(platform)
     if key is None:
         raise UsageError(f"there is no accounting platform {platform!r}; the nearest: {nearest_platforms(platform)}")
-    return await _ask(settings, scope, lambda *known: connection_impact(key, *known), environment)
+    return await _load_impact(settings, scope, lambda *known: connection_impact(key, *known), environment)
 
 
-async def _ask(
+async def _load_impact(
     settings: Settings,
     scope: Scope,
     question: Question,

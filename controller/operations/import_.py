@@ -44,7 +44,7 @@ from controller.model.names import (
     describe_character,
     find_invisible_flaw,
     is_invisible,
-    match_names,
+    match_names_by_glob,
     nfc,
     normalize_company_name,
 )
@@ -186,7 +186,7 @@ async def prepare_import(
     What manifests there declare already is passed over, unless it is to be imported anew. Raises InvalidManifests
     where they cannot be read.
     """
-    fleet, profiles = _load_neighbours(settings, out, options) if out else (EMPTY_FLEET, {})
+    fleet, profiles = _load_existing_manifests(settings, out, options) if out else (EMPTY_FLEET, {})
     async with (
         open_store(settings, ignore_message) as store,
         open_reader(settings, environment) as api,
@@ -211,7 +211,7 @@ async def prepare_import(
         )
 
 
-def _load_neighbours(
+def _load_existing_manifests(
     settings: Settings, out: Path, options: ImportOptions
 ) -> tuple[Fleet, Mapping[str, Mapping[str, Any]]]:
     """The manifests that new ones at `out` will stand beside, and their profiles where merchants are imported anew."""
@@ -227,8 +227,8 @@ async def read_companies(
     choice: ImportOptions,
     known: KnownMerchants,
     now: Callable[[], datetime],
-    width: int,
-    tell: OnProgress,
+    parallelism: int,
+    on_progress: OnProgress,
 ) -> ImportResult:
     """Reads the chosen companies. Transient when the listing is incomplete: duplicates could not be told then."""
     listing = await api.companies()
@@ -250,7 +250,7 @@ async def read_companies(
                 raise
             return SkippedCompany(candidate.company, log_internal_error(candidate.company.name, error), unread=True)
 
-    answers = await map_bounded(candidates, read_one, width, tell)
+    answers = await map_bounded(candidates, read_one, parallelism, on_progress)
     return _build_result(answers, choice, known, declared)
 
 
@@ -296,7 +296,7 @@ def _choose_companies(listing: Listing, choice: ImportOptions, known: KnownMerch
     """The companies asked for, in the order of their names, and how many more are declared already."""
     companies = [each for each in listing.companies if _matches_platform(choice.platform, each)]
     if choice.match is not None:
-        named = match_names(nfc(choice.match), {each.name for each in companies})
+        named = match_names_by_glob(nfc(choice.match), {each.name for each in companies})
         companies = [each for each in companies if each.name in named]
     asked = sorted(companies, key=lambda one: (one.name, one.id))
     if listing.companies and not asked:
@@ -420,7 +420,7 @@ async def _read_draft(
         return SkippedCompany(candidate.company, str(error), unread=True)
     if not live.configured:
         return ReadDraft(replace(draft, notes=("Nobody has configured it yet. Give it a profile to have it mapped.",)))
-    return _with_mapping(draft, declare_from_live(live, now, zone), find_undeclarable_parts(live.document))
+    return _add_configuration_fields(draft, declare_from_live(live, now, zone), find_undeclarable_parts(live.document))
 
 
 def _connection_fields(connection: Connection | None) -> dict[str, ManifestValue]:
@@ -431,7 +431,7 @@ def _connection_fields(connection: Connection | None) -> dict[str, ManifestValue
     return {PLATFORM_PATH: platform_name(connection.platform)} | state
 
 
-def _with_mapping(draft: MerchantDraft, adopted: DeclaredFromLive, without_key: Iterable[str]) -> ReadDraft:
+def _add_configuration_fields(draft: MerchantDraft, adopted: DeclaredFromLive, without_key: Iterable[str]) -> ReadDraft:
     said = {**draft.fields, **to_manifest_values(adopted.fields, adopted.zone)}
     fitted, unsaid = drop_invalid_fields(
         replace(draft, fields=said, reference_names=adopted.reference_names, has_mapping=True)

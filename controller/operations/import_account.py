@@ -24,7 +24,7 @@ from controller.model.account_settings import (
     TEXT_ROOT,
     VISIBLE_ACCOUNTS_PATH,
     LiveSettings,
-    part_of,
+    part_of_setting,
 )
 from controller.model.desired import DesiredSettings
 from controller.model.errors import InvalidManifests, NotFound, RemoteError
@@ -68,7 +68,7 @@ async def prepare_account_import(
     Raises InvalidManifests where those that are there cannot be read, WrongAccount where the state belongs to another
     account: its manifests would be given these settings.
     """
-    declared = _declared(settings, out) if out else DesiredSettings()
+    declared = _load_declared_settings(settings, out) if out else DesiredSettings()
     async with (
         open_store(settings, ignore_message) as store,
         open_reader(settings, environment) as api,
@@ -79,7 +79,7 @@ async def prepare_account_import(
         live = await read_live_settings(IMPORTED_PARTS, await api.client_id(), api)
         hooks, unread_hooks = await _read_hooks(api)
     flow, flow_left_out = _undeclared_flow_spec(live, declared)
-    alerts, hooks_left_out = _alerts_spec(hooks, declared)
+    alerts, hooks_left_out = _undeclared_alerts_spec(hooks, declared)
     manifests = [
         *([NewManifest(FLOW_KIND, FLOW_NAME, flow)] if flow else []),
         *([NewManifest(ALERTS_KIND, ALERTS_NAME, alerts, _SECRET_COMMENT)] if alerts else []),
@@ -92,7 +92,7 @@ _SECRET_COMMENT = (
 )
 
 
-def _declared(settings: Settings, out: Path) -> DesiredSettings:
+def _load_declared_settings(settings: Settings, out: Path) -> DesiredSettings:
     root = settings.manifests if out.resolve().is_relative_to(settings.manifests.resolve()) else out
     if not root.exists():
         return DesiredSettings()
@@ -131,7 +131,7 @@ def _undeclared_flow_spec(live: LiveSettings, declared: DesiredSettings) -> tupl
     left_out = []
     for problem in list(find_schema_problems(FLOW_KIND, NewManifest(FLOW_KIND, FLOW_NAME, spec).as_dict)):
         keys = [str(key) for key in problem.path[1:] if isinstance(key, str)]
-        if _remove(spec, keys):
+        if _remove_at_path(spec, keys):
             left_out.append(f"{'.'.join(keys)}: {problem.what}")
     return spec, left_out
 
@@ -143,13 +143,13 @@ def _values_to_declare(live: LiveSettings, declared: DesiredSettings) -> Iterato
             continue
         if path == VISIBLE_ACCOUNTS_PATH and isinstance(value, tuple):
             yield path, tuple(row for row in value if row not in REQUIRED_ROWS)
-        elif part_of(path) != PROFILE_PART or value:  # of the profile an empty value is none
+        elif part_of_setting(path) != PROFILE_PART or value:  # of the profile an empty value is none
             yield path, value
 
 
-def _remove(spec: dict[str, Any], keys: Collection[str]) -> bool:
+def _remove_at_path(spec: dict[str, Any], path_keys: Collection[str]) -> bool:
     """Takes a value out of the spec, with the mappings that are empty then; whether it was there."""
-    *parents, key = keys
+    *parents, key = path_keys
     trail: list[tuple[dict[str, Any], str]] = []
     node: Any = spec
     for parent in parents:
@@ -166,7 +166,7 @@ def _remove(spec: dict[str, Any], keys: Collection[str]) -> bool:
     return True
 
 
-def _alerts_spec(hooks: Iterable[LiveHook], declared: DesiredSettings) -> tuple[dict[str, Any], list[str]]:
+def _undeclared_alerts_spec(hooks: Iterable[LiveHook], declared: DesiredSettings) -> tuple[dict[str, Any], list[str]]:
     """Those that no manifest declares, that deliver, and that are for every company."""
     known = {each.hook for each in declared.hooks.values()}
     names = {each.path for each in declared.hooks.values()}
@@ -177,7 +177,7 @@ def _alerts_spec(hooks: Iterable[LiveHook], declared: DesiredSettings) -> tuple[
         if live.hook in known:
             continue
         known.add(live.hook)
-        body = _hook_body(live.hook)
+        body = _hook_spec(live.hook)
         why = "it is disabled" if live.disabled else "it is for one company alone" if live.company_id else ""
         why = why or next((each.what for each in _hook_problems(section, body)), "")
         if why:
@@ -193,7 +193,7 @@ def _hook_problems(section: str, body: Mapping[str, Any]) -> Iterator[Any]:
     return find_schema_problems(ALERTS_KIND, NewManifest(ALERTS_KIND, ALERTS_NAME, {section: {"a": body}}).as_dict)
 
 
-def _hook_body(hook: Hook) -> dict[str, Any]:
+def _hook_spec(hook: Hook) -> dict[str, Any]:
     if hook.kind is HookKind.RULE:
         (rule_type,) = hook.events
         emails = {"emails": sorted(hook.emails)} if hook.emails else {}

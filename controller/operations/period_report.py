@@ -46,23 +46,25 @@ async def report_from_state(
         if begins is None:
             begins = now - timedelta(days=CHART_DAYS)
             on_message(f"no report --record has been made on this state, so this one is about {CHART_DAYS} days")
-        report = await read_period_report(settings, scope, store, since=begins, shown=shown, now=now)
+        report = await make_report_from_store(settings, scope, store, since=begins, shown=shown, now=now)
         if record:
             number = await store.runs.begin(REPORT_VERB, now)
             await store.runs.end(number, 0, {"writes": 0}, now)
     return report
 
 
-async def read_period_report(
+async def make_report_from_store(
     settings: Settings, scope: Scope, store: Store, *, since: datetime, shown: Shown, now: datetime
 ) -> PeriodReport:
     """The report of a period from a state that is open. Raises UsageError where nobody is in scope."""
     # The chart of the days is about as many, however short the period.
-    memory = await _read_memory(settings, scope, store, min(since, now - timedelta(days=CHART_DAYS)), now)
+    memory = await _load_fleet_memory(settings, scope, store, min(since, now - timedelta(days=CHART_DAYS)), now)
     return await asyncio.to_thread(make_period_report, memory, since, now, shown)
 
 
-async def _read_memory(settings: Settings, scope: Scope, store: Store, since: datetime, now: datetime) -> FleetMemory:
+async def _load_fleet_memory(
+    settings: Settings, scope: Scope, store: Store, since: datetime, now: datetime
+) -> FleetMemory:
     """Everything that the state knows of the merchants in scope."""
     whole, seen = await load_last_look_at_fleet(store), await load_last_looks(store)
     fleet, notes = _load_fleet_if_readable(settings, scope)

@@ -18,12 +18,12 @@ from controller.operations.bootstrap import (
     no_progress,
     open_reader,
     open_store,
-    refuse_empty_root,
+    refuse_empty_root_and_state,
 )
 from controller.operations.shared_budget import shared_budget
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.condition_ages import with_condition_ages
-from controller.reconcile.finding_history import record_and_date_findings
+from controller.reconcile.condition_ages import add_condition_ages
+from controller.reconcile.finding_history import record_look_and_date_findings
 from controller.reconcile.fleet import plan_fleet_and_account_settings
 from controller.reconcile.last_sync import read_and_record_latest_syncs
 from controller.reconcile.load_snapshot import load_snapshot
@@ -76,13 +76,13 @@ async def plan_only(
         open_reader(settings, environment) as api,
         shared_budget(settings, store, api),
     ):
-        await refuse_empty_root(settings, fleet, store)
+        await refuse_empty_root_and_state(settings, fleet, store)
         run = build_run(settings, request, fleet, store, api, on_progress, environment)
         run = replace(run, read_data_status="data" in options.also_read, read_syncs="syncs" in options.also_read)
         began = run.now()
         snapshot = await read_and_record_latest_syncs(await load_snapshot(run))
         plan = await plan_fleet_and_account_settings(snapshot, will_be_repeated=True)
-        plan = await record_and_date_findings(plan, run, began)
+        plan = await record_look_and_date_findings(plan, run, began)
         if options.labelled:
             plan = replace(plan, labels={name: each.labels for name, each in fleet.merchants.items()})
-        return replace(plan, plans=await with_condition_ages(plan.plans, store)) if options.dated else plan
+        return replace(plan, plans=await add_condition_ages(plan.plans, store)) if options.dated else plan

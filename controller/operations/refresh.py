@@ -16,7 +16,7 @@ from controller.operations.bootstrap import (
     no_progress,
     open_store,
     open_writer,
-    refuse_empty_root,
+    refuse_empty_root_and_state,
 )
 from controller.operations.shared_budget import shared_budget
 from controller.planning.holds import closing_hold
@@ -46,7 +46,7 @@ async def refresh(
         open_writer(settings, environment) as api,
         shared_budget(settings, store, api),
     ):
-        await refuse_empty_root(settings, fleet, store)
+        await refuse_empty_root_and_state(settings, fleet, store)
         run = build_run(settings, RunRequest(scope), fleet, store, api, on_progress, environment)
         return await refresh_merchants(run, wait=wait)
 

@@ -19,13 +19,18 @@ from controller.model.finding_filter import Shown, filter_from_words
 from controller.model.period_report import PeriodReport
 from controller.model.run_policy import Scope
 from controller.model.zones import time_zone
-from controller.operations.period_report import read_period_report
+from controller.operations.period_report import make_report_from_store
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.failure_policy import printable_line
 from controller.reporting.formatting import cut_text
 from controller.reporting.period_formats import FILES, PERIOD_FORMATS
 from controller.reporting.period_json import period_report_json
-from controller.reporting.period_words import code_rows, findings_text, not_booked_text, status_text
+from controller.reporting.period_words import (
+    finding_counts_text,
+    findings_by_code_rows,
+    not_booked_text,
+    status_counts_text,
+)
 from controller.scheduled_reports import ScheduledReport
 from controller.settings import Settings
 from controller.telemetry import apprise_client
@@ -60,9 +65,9 @@ class Delivery:
     will_retry: bool = False
 
 
-def checked_schedule(report: ScheduledReport) -> Cron:
+def check_report_and_parse_schedule(report: ScheduledReport) -> Cron:
     """Raises UsageError for a schedule, a time zone or a filter that means nothing, and for what is not installed."""
-    _shown(report)
+    _parse_shown(report)
     if report.to and not apprise_client.is_installed():
         raise UsageError(f"report {report.name}: to: {apprise_client.MISSING}")
     try:
@@ -82,7 +87,7 @@ async def deliver_due_reports(settings: Settings, store: Store, now: datetime) -
     """
     deliveries = []
     for report in settings.reports:
-        schedule = checked_schedule(report)
+        schedule = check_report_and_parse_schedule(report)
         due_at = schedule.last_at_or_before(now)
         if due_at is None:
             continue
@@ -101,13 +106,13 @@ async def send_report_now(settings: Settings, name: str, store: Store, now: date
         known = ", ".join(each.name for each in settings.reports)
         there = f"merchantctl.toml has {known}" if known else "merchantctl.toml has no [[reports]]"
         raise UsageError(f"there is no report {name!r}; {there}")
-    made = await _make_report(settings, report, checked_schedule(report), store, now)
+    made = await _make_report(settings, report, check_report_and_parse_schedule(report), store, now)
     deliveries = []
     for destination in report.destinations:
         try:
             failure = await _send(settings, report, made, destination, now)
         except Exception as error:  # the others are sent to all the same, and what was delivered is told
-            failure = _not_made(error)
+            failure = _failure_from_error(error)
         deliveries.append(Delivery(name, destination, now, failure))
     return deliveries
 
@@ -125,12 +130,12 @@ async def _deliver(
             made = made or await _make_report(settings, report, schedule, store, due_at)
             failure = await _send(settings, report, made, destination, due_at)
         except Exception as error:
-            failure = _not_made(error)
+            failure = _failure_from_error(error)
         deliveries.append(await _record_outcome(store, key, failure, now))
     return deliveries
 
 
-def _not_made(error: Exception) -> NotDelivered:
+def _failure_from_error(error: Exception) -> NotDelivered:
     return NotDelivered(f"it could not be made: {type(error).__name__}: {printable_line(str(error))}", may_retry=True)
 
 
@@ -151,10 +156,10 @@ async def _make_report(
     """The period is that from the time before to this one."""
     since = schedule.last_at_or_before(due_at - timedelta(seconds=1)) or due_at - timedelta(days=7)
     scope = Scope(selector=report.selector)
-    return await read_period_report(settings, scope, store, since=since, shown=_shown(report), now=due_at)
+    return await make_report_from_store(settings, scope, store, since=since, shown=_parse_shown(report), now=due_at)
 
 
-def _shown(report: ScheduledReport) -> Shown:
+def _parse_shown(report: ScheduledReport) -> Shown:
     return Shown(filter_from_words(report.only, report.codes, report.actors), group_by=report.group_by)
 
 
@@ -163,7 +168,7 @@ async def _send(
 ) -> NotDelivered | None:
     if destination == "folder" and report.folder:
         # What takes a second of 10,000 merchants keeps nobody else waiting.
-        return await deliver_to_folder(report.folder, await asyncio.to_thread(_files, report, made, due_at))
+        return await deliver_to_folder(report.folder, await asyncio.to_thread(_render_files, report, made, due_at))
     if destination == "mail":
         return await _send_by_mail(settings, report, made, due_at)
     if destination in report.to:
@@ -189,19 +194,19 @@ async def _send_by_mail(
     if settings.smtp_url is None:
         return NotDelivered("MERCHANTCTL_SMTP_URL is not set", may_retry=True)
     message = EmailMessage()
-    message["Subject"] = _one_line(f"{_title(report, made)}: {status_text(made)}")
+    message["Subject"] = _one_line(f"{_title(report, made)}: {status_counts_text(made)}")
     message["From"] = _one_line(report.mail_from)
     message["To"] = ", ".join(map(_one_line, report.mail_to))
     message["Date"] = format_datetime(due_at)
     message["Message-ID"] = make_msgid(f"{report.name}.{due_at:%Y%m%d%H%M}", domain="merchantctl.invalid")
     message.set_content(PERIOD_FORMATS["text"](made) + "\n")
-    for file in await asyncio.to_thread(_files, report, made, due_at):
+    for file in await asyncio.to_thread(_render_files, report, made, due_at):
         maintype, _, subtype = file.media_type.partition("/")
         message.add_attachment(file.content.encode(), maintype, subtype, filename=file.name)
     return await deliver_by_mail(settings.smtp_url, message)
 
 
-def _files(report: ScheduledReport, made: PeriodReport, due_at: datetime) -> list[ReportFile]:
+def _render_files(report: ScheduledReport, made: PeriodReport, due_at: datetime) -> list[ReportFile]:
     """`finance-2026-11-23T0700Z.html`: of one time there is one."""
     stem = f"{report.name}-{due_at:%Y-%m-%dT%H%MZ}"
     return [
@@ -215,15 +220,18 @@ def _title(report: ScheduledReport, made: PeriodReport) -> str:
 
 def _summary(report: ScheduledReport, made: PeriodReport) -> str:
     not_booked = f" {not_booked_text(made)}." if made.not_booked else ""
-    return f"{_title(report, made)}: {status_text(made)}. {findings_text(made)}.{not_booked}"
+    return f"{_title(report, made)}: {status_counts_text(made)}. {finding_counts_text(made)}.{not_booked}"
 
 
 def _chat_text(made: PeriodReport) -> str:
     """A few lines: a chat shows no tables, and the shortest limit of a message is 2,000 characters."""
-    codes = [f"{code}: {new} new, {still} still open, {closed} closed" for code, new, still, closed in code_rows(made)]
+    codes = [
+        f"{code}: {new} new, {still} still open, {closed} closed"
+        for code, new, still, closed in findings_by_code_rows(made)
+    ]
     more = len(codes) - MAX_CHAT_LINES
     not_booked = [f"{not_booked_text(made)}."] if made.not_booked else []
-    lines = [f"{status_text(made)}.", *not_booked, f"{findings_text(made)}.", *codes[:MAX_CHAT_LINES]]
+    lines = [f"{status_counts_text(made)}.", *not_booked, f"{finding_counts_text(made)}.", *codes[:MAX_CHAT_LINES]]
     return cut_text("\n".join([*lines, f"and {more} more codes"] if more > 0 else lines), MAX_CHAT_CHARACTERS)
 
 

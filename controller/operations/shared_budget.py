@@ -48,10 +48,10 @@ class _BudgetShare:
         while True:
             await asyncio.sleep(RENEW_INTERVAL_WHILE_WAITING_S)
             # Nearly always nothing waits, and a look at the database every two seconds will do.
-            may_ask_for_more = self._api.waits_for_budget and wanted < self._limit
+            may_ask_for_more = self._api.has_waiting_requests and wanted < self._limit
             if not may_ask_for_more and now() - renewed_at < RENEW_INTERVAL_S:
                 continue
-            wanted = self._wanted()
+            wanted = self._wanted_per_minute()
             try:
                 await self._renew(wanted)
                 renewed_at, is_said = now(), False
@@ -63,24 +63,24 @@ class _BudgetShare:
                         problem if isinstance(problem, StateProblem) else internal_error_text(problem),
                     )
                 if now() - renewed_at > SHARE_LEASE.total_seconds():
-                    self._keep_to(1)  # the share has lapsed: others may have it by now
+                    self._set_client_budget(1)  # the share has lapsed: others may have it by now
                 await asyncio.sleep(RENEW_INTERVAL_S)
 
     async def give_back(self) -> None:
         with suppress(StateProblem):
-            await self._budget.give_back(self._holder, sent=self._api.sent_within_a_minute)
+            await self._budget.give_back(self._holder, sent=self._api.requests_in_last_minute)
 
-    def _wanted(self) -> int:
-        if self._api.waits_for_budget:
+    def _wanted_per_minute(self) -> int:
+        if self._api.has_waiting_requests:
             return self._limit
-        return min(self._limit, max(self._idle, 2 * self._api.sent_within_a_minute))
+        return min(self._limit, max(self._idle, 2 * self._api.requests_in_last_minute))
 
     async def _renew(self, wanted: int) -> None:
         # What is wanted is a promise already, until the answer is here.
-        self._keep_to(max(1, min(self._granted, wanted)))
-        self._keep_to(await self._budget.renew(self._holder, wanted=wanted, limit=self._limit))
+        self._set_client_budget(max(1, min(self._granted, wanted)))
+        self._set_client_budget(await self._budget.renew(self._holder, wanted=wanted, limit=self._limit))
 
-    def _keep_to(self, per_minute: int) -> None:
+    def _set_client_budget(self, per_minute: int) -> None:
         self._granted = per_minute
         self._api.set_budget(per_minute)
 

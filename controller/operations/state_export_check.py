@@ -13,7 +13,7 @@ from controller.model.errors import StateError
 from controller.model.field_values import START_DATE_PATH, value_from_json
 from controller.model.plan import ChangeKind
 from controller.model.rollout import MemberState, RolloutSpec, RolloutState
-from state import check_export
+from state import parse_export
 from state.errors import UnusableExport
 from state.rollouts import parse_owner
 
@@ -21,7 +21,7 @@ from state.rollouts import parse_owner
 def check_state_export_values(document: Mapping[str, Any]) -> None:
     """Raises StateError with the place in the file, as in `tables.applied[3].deletion`."""
     try:
-        tables = check_export(document)
+        tables = parse_export(document)
     except UnusableExport as error:
         raise StateError(str(error)) from None
     for (table, column), understand in _MEANINGS.items():
@@ -39,7 +39,7 @@ def check_state_export_values(document: Mapping[str, Any]) -> None:
             raise StateError(f"{place}: only a company is made without one. Nothing was changed.")
 
 
-def _check_applied(fields: Any) -> None:
+def _check_applied_fields(fields: Any) -> None:
     for path, value in fields.items():
         if isinstance(value, dict):
             _require(isinstance(value["id"], str) and set(value) <= {"id", "name", "code", "by"})
@@ -50,18 +50,18 @@ def _check_applied(fields: Any) -> None:
         _require(path != START_DATE_PATH or value is None or getattr(understood, "tzinfo", None) is not None)
 
 
-def _check_event(detail: Any) -> None:
+def _check_event_detail(detail: Any) -> None:
     for change in detail.get("changes", ()):
         ChangeKind(change["kind"])
         _require(all(isinstance(each, str) for each in change["fields"]))
     _require(isinstance(detail.get("reason", ""), str | None))
 
 
-def _check_changed(fields: Any) -> None:
+def _check_changed_fields(fields: Any) -> None:
     _require(all(isinstance(each, dict) for each in fields.values()))
 
 
-def _check_owner(written: str) -> None:
+def _check_rollout_owner(written: str) -> None:
     owner = parse_owner(written)
     _require(isinstance(owner.pid, int) and all(isinstance(each, str) for each in (owner.host, owner.started)))
 
@@ -73,11 +73,11 @@ def _require(understood: bool) -> None:
 
 _MEANINGS: Mapping[tuple[str, str], Callable[[Any], object]] = {
     ("applied", "deletion"): DeletionPolicy,
-    ("applied", "fields"): _check_applied,
-    ("events", "detail"): _check_event,
+    ("applied", "fields"): _check_applied_fields,
+    ("events", "detail"): _check_event_detail,
     ("rollouts", "state"): RolloutState,
     ("rollouts", "terms"): RolloutSpec.from_json,
-    ("rollouts", "owner"): _check_owner,
+    ("rollouts", "owner"): _check_rollout_owner,
     ("rollout_merchants", "state"): MemberState,
-    ("rollout_merchants", "changed"): _check_changed,
+    ("rollout_merchants", "changed"): _check_changed_fields,
 }

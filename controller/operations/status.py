@@ -15,9 +15,9 @@ from controller.model.run_policy import Scope
 from controller.operations.bootstrap import OnProgress, ignore_message, load_manifests, no_progress, open_store
 from controller.operations.git_manifests import open_git_source
 from controller.operations.plan import PlanOptions, plan_only
-from controller.planning.during_manual_sync import hold_during
+from controller.planning.during_manual_sync import hold_during_manual_sync
 from controller.planning.merchant_renames import RenamePlan
-from controller.reconcile.condition_ages import with_condition_ages
+from controller.reconcile.condition_ages import add_condition_ages
 from controller.reconcile.last_looks import load_last_look_at_fleet, load_last_looks, with_seen_plans
 from controller.reconcile.load_snapshot import select_merchants
 from controller.reconcile.open_manual_syncs import load_open_manual_syncs
@@ -41,7 +41,7 @@ async def status(
     """
     if not look_now:
         async with open_store(settings, on_message) as store:
-            seen = await _as_seen(settings, scope, store, environment.clock(), on_message)
+            seen = await _load_plan_from_last_looks(settings, scope, store, environment.clock(), on_message)
         if seen is not None:
             return seen
     return await plan_only(
@@ -54,7 +54,7 @@ async def status(
     )
 
 
-async def _as_seen(
+async def _load_plan_from_last_looks(
     settings: Settings, scope: Scope, store: Store, now: datetime, on_message: Callable[[str], None]
 ) -> FleetPlan | None:
     """What stands in the state; None where no controller lives, or where it did not look at one of those meant."""
@@ -64,7 +64,7 @@ async def _as_seen(
     # An address that the state does not belong to is for a look to refuse.
     if whole is None or whole[0].base_url != mask_passwords(settings.base_url):
         return None
-    fleet = await _manifests_to_show(settings, scope, store, on_message)
+    fleet = await _load_newest_valid_manifests(settings, scope, store, on_message)
     names = select_merchants(fleet, scope).keys()
     seen = await load_last_looks(store, merchants=names)
     if seen.keys() != names or not names:
@@ -72,7 +72,7 @@ async def _as_seen(
     # A manual sync may have begun since the look. What was seen is under the names of the state, as these are.
     open_manual_syncs = await load_open_manual_syncs(store, RenamePlan())
     plans = [
-        replace(each, plan=hold_during(plan_after(each.plan, each.outcome), open_manual_syncs.get(name)))
+        replace(each, plan=hold_during_manual_sync(plan_after(each.plan, each.outcome), open_manual_syncs.get(name)))
         for name, each in seen.items()
     ]
     plan = with_seen_plans(whole[0], plans)
@@ -81,7 +81,7 @@ async def _as_seen(
         plan = replace(plan, unread_reasons=())
     return replace(
         plan,
-        plans=await with_condition_ages(plan.plans, store),
+        plans=await add_condition_ages(plan.plans, store),
         scope=scope,
         environment=settings.environment_name,
         made_at=now,
@@ -90,7 +90,7 @@ async def _as_seen(
     )
 
 
-async def _manifests_to_show(
+async def _load_newest_valid_manifests(
     settings: Settings, scope: Scope, store: Store, on_message: Callable[[str], None]
 ) -> Fleet:
     """Those of the newest commit; where that is broken, those that the controller keeps everyone at. Raises

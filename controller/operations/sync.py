@@ -25,7 +25,7 @@ from controller.model.exit_codes import EXIT_OK
 from controller.model.field_values import ENABLED_PATH, START_DATE_PATH
 from controller.model.observed import Company, Configuration
 from controller.model.syncs_and_uploads import Sync, SyncPreview, SyncRange, TransferStatus
-from controller.operations.bootstrap import current_process, open_reader, open_writer, state_lock
+from controller.operations.bootstrap import current_process, hold_state_lock, open_reader, open_writer
 from controller.operations.one_merchant import open_merchant
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.failure_policy import log_internal_error
@@ -80,7 +80,7 @@ async def confirm_and_sync(
 ) -> ManualSyncResult | None:
     """A manual sync, carried out; None where `confirm` said no."""
     async with open_merchant(settings, name, open_writer, environment) as (api, company, snapshot):
-        await _end_abandoned_sync(name, snapshot)
+        await _mark_abandoned_sync_ended(name, snapshot)
         before = await api.latest_sync(company.id)
         if before and before.transfer_status is TransferStatus.RUNNING:
             raise MerchantctlError(f"a sync of {name} is running; wait for it: merchantctl sync {name} --status --wait")
@@ -88,20 +88,20 @@ async def confirm_and_sync(
         if not request.confirm(preview):
             return None
         result = await _ManualSync(name, company.id, snapshot, request).carry_out(before)
-        await _remember_latest(name, company.id, snapshot)
+        await _read_and_record_latest_sync(name, company.id, snapshot)
         return result
 
 
-async def _remember_latest(name: str, company_id: str, snapshot: RunSnapshot) -> None:
+async def _read_and_record_latest_sync(name: str, company_id: str, snapshot: RunSnapshot) -> None:
     """As `run` does when it reads it: a report of the state tells of it at once. Best effort, as there."""
     run = snapshot.run
     with suppress(RemoteError, ApiUnusable, StateProblem):
         known = (await run.store.last_syncs.load()).get(name)
         row = await read_latest_sync(name, company_id, known, run.api, run.service_now())
-        await run.store.last_syncs.save([row], believed_until=run.service_now() + MAX_CLOCK_DIFFERENCE)
+        await run.store.last_syncs.save_if_newer([row], believed_until=run.service_now() + MAX_CLOCK_DIFFERENCE)
 
 
-async def latest_sync(
+async def load_latest_sync(
     settings: Settings, name: str, *, wait: bool, environment: Environment = REAL_ENVIRONMENT
 ) -> Sync | None:
     """The latest sync of a merchant, once it has ended where `wait`; None where there was none."""
@@ -147,7 +147,7 @@ async def preview_sync(name: str, company: Company, span: SyncRange, api: Client
     return SyncPreview(start, finish, live.enabled, leaves_out_from)
 
 
-async def _end_abandoned_sync(name: str, snapshot: RunSnapshot) -> ManualSyncRow | None:
+async def _mark_abandoned_sync_ended(name: str, snapshot: RunSnapshot) -> ManualSyncRow | None:
     """A manual sync of this merchant that a dead process left, ended by now; None where there is none.
 
     MerchantctlError while another one runs.
@@ -183,8 +183,8 @@ class _ManualSync:
         """What became of it. Whatever happens, the merchant is switched on again where nothing runs any more; else
         whoever looks next does it."""
         previous = before.id if before else None
-        was_enabled = await self._begin_switched_off(previous)
-        async with self._store.manual_syncs.kept_alive(self._number):
+        was_enabled = await self._open_and_switch_off(previous)
+        async with self._store.manual_syncs.keep_alive(self._number):
             try:
                 begun = await self._request_sync(previous)
                 ended = await wait_for_sync(self._company_id, begun, self._api, self._snapshot.run.sleep)
@@ -193,14 +193,14 @@ class _ManualSync:
                 left_off = await self._switch_on_and_close(was_enabled)
             return ManualSyncResult(ended, left_off)
 
-    async def _begin_switched_off(self, previous: str | None) -> bool:
+    async def _open_and_switch_off(self, previous: str | None) -> bool:
         """On disk, then switched off; whether scheduled syncs were on.
 
         MerchantctlError where another sync than the `previous` one, which was the latest, began while we asked.
         """
         run = self._snapshot.run
-        async with state_lock(run.lock, self._request.lock_timeout), awaited_leases([self._name], run):
-            left = await _end_abandoned_sync(self._name, self._snapshot)
+        async with hold_state_lock(run.lock, self._request.lock_timeout), awaited_leases([self._name], run):
+            left = await _mark_abandoned_sync_ended(self._name, self._snapshot)
             latest = await self._api.latest_sync(self._company_id)
             if (latest.id if latest else None) != previous:
                 raise MerchantctlError(f"another sync of {self._name} began meanwhile; look at it, and sync again")
@@ -271,7 +271,7 @@ class _ManualSync:
         is_as_it_was = not is_on_again
         try:
             await syncs.mark_ended(self._number, self._outcome, run.now())
-            async with state_lock(run.lock, self._request.lock_timeout), awaited_leases([self._name], run):
+            async with hold_state_lock(run.lock, self._request.lock_timeout), awaited_leases([self._name], run):
                 if is_on_again:
                     await self._switch(enabled=True)
                     is_as_it_was = True

@@ -29,7 +29,7 @@ from controller.operations.bootstrap import (
     no_progress,
     open_reader,
     open_store,
-    refuse_empty_root,
+    refuse_empty_root_and_state,
 )
 from controller.operations.shared_budget import shared_budget
 from controller.planning.configuration_rules import find_violations
@@ -70,7 +70,7 @@ async def check_references(
         open_reader(settings, environment) as api,
         shared_budget(settings, store, api),
     ):
-        await refuse_empty_root(settings, fleet, store)
+        await refuse_empty_root_and_state(settings, fleet, store)
         run = build_run(settings, RunRequest(scope), fleet, store, api, on_progress, environment)
         return await check_all_references(run)
 
@@ -98,7 +98,7 @@ async def check_merchant_references(merchant: str, snapshot: RunSnapshot) -> Ref
     wanted = snapshot.desired[merchant]
     if wanted.link_state is LinkState.UNLINKED:
         return NotYetCheckable(DECLARED_UNLINKED)
-    live = _configuration(await observe_basic(merchant, snapshot), snapshot)
+    live = _parse_checkable_configuration(await observe_basic(merchant, snapshot), snapshot)
     if not isinstance(live, Configuration):
         return live
     if unread := unread_field_reason(live, wanted):
@@ -106,7 +106,7 @@ async def check_merchant_references(merchant: str, snapshot: RunSnapshot) -> Ref
     resolved = resolve_fields(
         wanted.fields, live, snapshot.run.service_now(), KnownReferences(snapshot.recorded_state(merchant).last_applied)
     )
-    misfits = tuple(_unresolved(wanted, problem, live) for problem in resolved.problems)
+    misfits = tuple(_to_unresolved_reference(wanted, problem, live) for problem in resolved.problems)
     return CheckedReferences((*misfits, *_rule_violations(wanted, resolved, live)))
 
 
@@ -121,7 +121,9 @@ def _rule_violations(
             yield UnresolvedReference(wanted.origins[path][-1], path, "refused", sentence)
 
 
-def _configuration(basic: BasicObservation, snapshot: RunSnapshot) -> Configuration | NotYetCheckable | Unread:
+def _parse_checkable_configuration(
+    basic: BasicObservation, snapshot: RunSnapshot
+) -> Configuration | NotYetCheckable | Unread:
     """The merchant's own options; without any there is nothing to look in."""
     match basic:
         case BasicObservation(company=Absent()):
@@ -136,7 +138,9 @@ def _configuration(basic: BasicObservation, snapshot: RunSnapshot) -> Configurat
     return NotYetCheckable(CONSENT_PENDING)
 
 
-def _unresolved(wanted: DesiredMerchant, problem: ResolutionProblem, live: Configuration) -> UnresolvedReference:
+def _to_unresolved_reference(
+    wanted: DesiredMerchant, problem: ResolutionProblem, live: Configuration
+) -> UnresolvedReference:
     path, place = problem.field, resolve_live_path(live.values, problem.field) or problem.field
     written, ref = tuple(candidate_texts(problem, wanted.fields[path], live, place)), wanted.fields[path]
     options = live.options.get(place, ())

@@ -18,8 +18,8 @@ from controller.model.account_settings import (
     AppliedSetting,
     LiveSettings,
     is_as_declared,
-    part_of,
-    parts_of,
+    part_of_setting,
+    parts_of_settings,
 )
 from controller.model.desired import DesiredSettings
 from controller.model.drift import CAUSE_BY_DIRECTION
@@ -56,19 +56,19 @@ def plan_settings(
 
     hooks  what is to be done about rules and consumers; which of them could not be read is in `live`
     """
-    findings = [_unread(part, why) for part, why in sorted(live.unread.items())]
+    findings = [_unread_part_finding(part, why) for part, why in sorted(live.unread.items())]
     differences: dict[str, Direction] = {}
     changes = []
-    for part in parts_of(desired.values):
+    for part in parts_of_settings(desired.values):
         if part in live.unread:
             continue
         fields = []
-        for path in (path for path in sorted(desired.values) if part_of(path) == part):
+        for path in (path for path in sorted(desired.values) if part_of_setting(path) == part):
             found = _compare(path, desired, live, applied.get(path))
             findings += [found] if isinstance(found, Finding) else []
             if isinstance(found, FieldChange):
                 differences[path] = found.direction
-                findings.append(_changed(found, desired))
+                findings.append(_changed_finding(found, desired))
                 fields += [] if _is_left_alone(found, desired) else [found]
         if fields:
             kind = ChangeKind.SET_FLOW_TEXT if part.startswith(f"{TEXT_ROOT}.") else _CHANGE_KINDS[part]
@@ -101,9 +101,11 @@ def _compare(
     found = live.values[path]
     if is_as_declared(path, found, declared, applied):
         # As Codat stored it when we set it, and yet not to the letter.
-        return _not_kept(path, desired, found) if not is_as_declared(path, found, declared, None) else None
+        return _not_kept_finding(path, desired, found) if not is_as_declared(path, found, declared, None) else None
     if path in live.locked:
-        return _invalid(path, desired, found, "Codat has locked it", "ask Codat, or remove it from the manifest")
+        return _invalid_finding(
+            path, desired, found, "Codat has locked it", "ask Codat, or remove it from the manifest"
+        )
     return FieldChange(path, found, declared, _direction(path, found, declared, applied))
 
 
@@ -138,7 +140,7 @@ def _status(changes: list[Change], findings: list[Finding], differences: Mapping
 # Findings -----------------------------------------------------------------------------------------------
 
 
-def _changed(change: FieldChange, desired: DesiredSettings) -> Finding:
+def _changed_finding(change: FieldChange, desired: DesiredSettings) -> Finding:
     is_left_alone = _is_left_alone(change, desired)
     return Finding(
         "flow-changed",
@@ -152,22 +154,24 @@ def _changed(change: FieldChange, desired: DesiredSettings) -> Finding:
         live=change.live,
         wanted=change.wanted,
         direction=change.direction,
-        manifest=_place(change.field, desired),
+        manifest=_manifest_place(change.field, desired),
     )
 
 
 def _unknown_setting_finding(path: str, desired: DesiredSettings, live: LiveSettings) -> Finding:
     """A whole part would be refused because of one key that Codat does not have."""
-    part = part_of(path)
+    part = part_of_setting(path)
     # The part itself makes any two paths alike.
-    offered = {each.removeprefix(part): each for each in live.values if part_of(each) == part}
+    offered = {each.removeprefix(part): each for each in live.values if part_of_setting(each) == part}
     nearest = get_close_matches(path.removeprefix(part), offered, n=1, cutoff=0.8)
     remove = "remove it from the manifest"
     remedy = f"did you mean {offered[nearest[0]]}? Else {remove}" if nearest else remove
-    return _invalid(path, desired, None, f"Codat has no setting {path}, so that nothing was compared there", remedy)
+    return _invalid_finding(
+        path, desired, None, f"Codat has no setting {path}, so that nothing was compared there", remedy
+    )
 
 
-def _invalid(path: str, desired: DesiredSettings, live: Value, cause: str, remedy: str) -> Finding:
+def _invalid_finding(path: str, desired: DesiredSettings, live: Value, cause: str, remedy: str) -> Finding:
     return Finding(
         "flow-invalid",
         ACCOUNT_NAME,
@@ -177,11 +181,11 @@ def _invalid(path: str, desired: DesiredSettings, live: Value, cause: str, remed
         field=path,
         live=live,
         wanted=desired.values[path],
-        manifest=_place(path, desired),
+        manifest=_manifest_place(path, desired),
     )
 
 
-def _not_kept(path: str, desired: DesiredSettings, live: Value) -> Finding | None:
+def _not_kept_finding(path: str, desired: DesiredSettings, live: Value) -> Finding | None:
     """Codat made something else of it. It is not sent again: that would bring the same, every hour."""
     if desired.values[path] is None:
         return None
@@ -195,14 +199,14 @@ def _not_kept(path: str, desired: DesiredSettings, live: Value) -> Finding | Non
         field=path,
         live=live,
         wanted=desired.values[path],
-        manifest=_place(path, desired),
+        manifest=_manifest_place(path, desired),
     )
 
 
-def _unread(part: str, why: str) -> Finding:
+def _unread_part_finding(part: str, why: str) -> Finding:
     remedy = "it is looked at again with the next run; nothing was changed there"
     return Finding("unknown", ACCOUNT_NAME, f"could not be read: {why}", remedy, Actor.CODAT, field=part)
 
 
-def _place(path: str, desired: DesiredSettings) -> str | None:
+def _manifest_place(path: str, desired: DesiredSettings) -> str | None:
     return str(desired.origins[path]) if path in desired.origins else None

@@ -32,7 +32,11 @@ def hold_if_skew_matters(by_service: Plan, by_ours: Plan, service_now: datetime,
     if _writes(by_service) == _writes(by_ours):
         return by_service
     clocks = f"Codat's clock says {_format_instant(service_now)} and this machine's {_format_instant(our_now)}"
-    writes = f"{_only_in(by_service, by_ours)} by Codat's, {_only_in(by_ours, by_service)} by this machine's"
+    more_by_service, more_by_ours = (
+        _describe_extra_writes(by_service, by_ours),
+        _describe_extra_writes(by_ours, by_service),
+    )
+    writes = f"{more_by_service} by Codat's, {more_by_ours} by this machine's"
     cause = f"{clocks}, and what is to be written depends on it: {writes}"
     finding = Finding(
         CLOCK_SKEW_CODE, by_service.merchant, cause, f"{SET_CLOCK_REMEDY}; then merchantctl apply", Actor.OPERATOR
@@ -58,7 +62,7 @@ def _writes(plan: Plan) -> list[tuple[object, ...]]:
     ]
 
 
-def _only_in(plan: Plan, other: Plan) -> str:
+def _describe_extra_writes(plan: Plan, other: Plan) -> str:
     """The writes of a plan that the other one lacks, in words."""
     other_lines = set(_describe_writes(other))
     return ", ".join(line for line in _describe_writes(plan) if line not in other_lines) or "nothing else"

@@ -24,7 +24,7 @@ from controller.model.field_values import (
     resolve_live_path,
     values_equal,
 )
-from controller.model.local_times import local_date, midnight_utc, utc_hour
+from controller.model.local_times import local_date, local_midnight, utc_hour
 from controller.model.observed import Configuration
 from controller.model.plan import Direction, Finding, Plan
 from controller.planning.diff import recorded_path
@@ -83,7 +83,7 @@ class _Accepted:
     new_name: str
 
 
-def choose_codified(
+def choose_fields_to_codify(
     looked_at: Iterable[LiveMerchant], fleet: Mapping[str, DesiredMerchant], now: datetime
 ) -> tuple[tuple[CodifiedField, ...], tuple[RefusedField, ...]]:
     """What is to be written into the manifests, and what is left, with the reason.
@@ -94,12 +94,12 @@ def choose_codified(
     accepted: dict[tuple[str, str], _Accepted] = {}
     refused: list[RefusedField] = []
     for merchant in looked_at:
-        for answer in _judge(merchant, now):
+        for answer in _judge_merchant(merchant, now):
             if isinstance(answer, RefusedField):
                 refused.append(answer)
             else:
                 accepted[answer.merchant, answer.path] = answer
-    takers = _takers_of_profile_lines(fleet)
+    takers = _merchants_by_profile_field(fleet)
     codified: dict[tuple[str, str], CodifiedField] = {}
     for (name, path), each in accepted.items():
         origins = fleet[name].origins.get(path, ())
@@ -118,7 +118,7 @@ def choose_codified(
     return tuple(codified.values()), tuple(refused)
 
 
-def _takers_of_profile_lines(fleet: Mapping[str, DesiredMerchant]) -> dict[tuple[str, str], tuple[str, ...]]:
+def _merchants_by_profile_field(fleet: Mapping[str, DesiredMerchant]) -> dict[tuple[str, str], tuple[str, ...]]:
     """By profile and field, the merchants that have the field from there."""
     takers: dict[tuple[str, str], list[str]] = {}
     for name, desired in fleet.items():
@@ -148,7 +148,7 @@ def _own_manifest_file(desired: DesiredMerchant) -> str:
 # One merchant -------------------------------------------------------------------------------------------
 
 
-def _judge(merchant: LiveMerchant, now: datetime) -> Iterator[_Accepted | RefusedField]:
+def _judge_merchant(merchant: LiveMerchant, now: datetime) -> Iterator[_Accepted | RefusedField]:
     plan, name = merchant.plan, merchant.desired.name
     if plan.has_unread:
         yield RefusedField(name, "", "it could not be read, so nothing of it is known")
@@ -174,7 +174,7 @@ def _judge_field(merchant: LiveMerchant, path: str, found: Finding, now: datetim
         return RefusedField(
             name, path, "Codat may have switched it off itself; write enabled: false if it is to be off"
         )
-    value, reason = _declarable(merchant.desired, path, live, now)
+    value, reason = _declarable_value(merchant.desired, path, live, now)
     if reason:
         return RefusedField(name, path, reason)
     return _Accepted(name, path, value, _option_name(found.wanted), _option_name(found.live))
@@ -196,7 +196,9 @@ def _judge_reference(merchant: LiveMerchant, finding: Finding, now: datetime) ->
         yield RefusedField(merchant.desired.name, path, f"mapping-invalid: {finding.cause}")
 
 
-def _declarable(desired: DesiredMerchant, path: str, live: Configuration, now: datetime) -> tuple[DeclaredValue, str]:
+def _declarable_value(
+    desired: DesiredMerchant, path: str, live: Configuration, now: datetime
+) -> tuple[DeclaredValue, str]:
     """The live value of a field as this merchant's manifest would declare it; or why it cannot."""
     local_time = desired.fields.get(LOCAL_TIME_PATH)
     zone = local_time.zone if isinstance(local_time, LocalTime) else None
@@ -223,7 +225,7 @@ def _declarable(desired: DesiredMerchant, path: str, live: Configuration, now: d
 
 def _declarable_start(desired: DesiredMerchant, live: Configuration, zone: str | None) -> tuple[DeclaredValue, str]:
     start, declared = live.values.get(START_DATE_PATH), desired.fields.get(START_DATE_PATH)
-    if not isinstance(start, datetime) or midnight_utc(local_date(start, zone), zone) != start:
+    if not isinstance(start, datetime) or local_midnight(local_date(start, zone), zone) != start:
         return None, f"live's start is no midnight in {zone or 'UTC'}"
     if isinstance(declared, datetime) and start < declared:
         return None, "live starts earlier, and what was booked elsewhere before would be booked again"

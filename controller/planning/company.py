@@ -125,14 +125,14 @@ def _check_absent_company(context: PlanningContext) -> StepResult:
             condition_unmet(COMPANY_READY, "not created yet"),
             proceed=False,
             findings=_similar_name_findings(context),
-            changes=_create_changes(context, ChangeClass.CREATE),
+            changes=_company_creation_changes(context, ChangeClass.CREATE),
         )
     # A company of that name may be the lost one, made by hand: creating another beside it would be a duplicate.
     must_wait = context.desired.policy.drift is DriftPolicy.REPORT or bool(context.observed.same_name_companies)
     finding = _missing_finding(context, must_wait)
     if must_wait:
         return stop_result(context, COMPANY_READY, finding)
-    findings, changes = _similar_name_findings(context), _create_changes(context, ChangeClass.RE_CREATE)
+    findings, changes = _similar_name_findings(context), _company_creation_changes(context, ChangeClass.RE_CREATE)
     return stop_result(context, COMPANY_READY, finding, *findings, changes=changes)
 
 
@@ -201,17 +201,17 @@ def _similar_name_remedy(context: PlanningContext, similar: SimilarName) -> str:
     return f"if that is this merchant's: rename it at Codat to {name!r}; then {APPLY_COMMAND}"
 
 
-def _create_changes(context: PlanningContext, change_class: ChangeClass) -> tuple[Change, ...]:
+def _company_creation_changes(context: PlanningContext, change_class: ChangeClass) -> tuple[Change, ...]:
     name = FieldChange(
         COMPANY_NAME_PATH, None, context.desired.company_name, Direction.PENDING, explain_lost_letters(context.desired)
     )
     company = Change(ChangeKind.CREATE_COMPANY, (change_class,), (name,))
     if context.desired.link_state is LinkState.UNLINKED or context.desired.platform is None:
         return (company,)
-    return company, create_connection_change(context, change_class)
+    return company, connection_creation_change(context, change_class)
 
 
-def create_connection_change(context: PlanningContext, change_class: ChangeClass) -> Change:
+def connection_creation_change(context: PlanningContext, change_class: ChangeClass) -> Change:
     platform = FieldChange("connection.platform", None, context.desired.platform, Direction.PENDING)
     return Change(ChangeKind.CREATE_CONNECTION, (change_class,), (platform,))
 

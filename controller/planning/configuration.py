@@ -65,7 +65,7 @@ from controller.quick_dataclasses import dataclass
 MAPPED, SCHEDULED, SWITCHED = "Mapped", "Scheduled", "Switched"
 
 
-def check_books(context: PlanningContext) -> StepResult:
+def check_right_books(context: PlanningContext) -> StepResult:
     """In the wrong books nothing is mapped, but the merchant can still be switched off."""
     finding = wrong_books_finding(context)
     if finding is None:
@@ -73,7 +73,9 @@ def check_books(context: PlanningContext) -> StepResult:
     live = context.observed.configuration
     assert isinstance(live, Configuration)
     diff = _compare(context, live, _resolve(context, live))
-    return stop_result(context, RIGHT_BOOKS, finding, changes=_switch_off_alone(diff, live) if live.configured else ())
+    return stop_result(
+        context, RIGHT_BOOKS, finding, changes=_switch_off_only_changes(diff, live) if live.configured else ()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def check_configuration(context: PlanningContext) -> StepResult:
         result = _plan_update(context, live, resolved, diff, findings)
     else:
         result = _plan_first_configuration(context, live, resolved, diff, findings, new)
-    findings = tuple(new.instead_of(finding) for finding in result.findings)
+    findings = tuple(new.replace_unresolved_finding(finding) for finding in result.findings)
     return replace(result, findings=findings, changes=(*result.changes, *new.changes))
 
 
@@ -196,7 +198,7 @@ def _plan_first_configuration(
     new: NewAccountsPlan,
 ) -> StepResult:
     """The first configuration: complete, or nothing is sent."""
-    values = _values_after(live, diff.to_write)
+    values = _values_after_changes(live, diff.to_write)
     incomplete = _first_configuration_gaps(context, live, resolved, values, new)
     violations = () if incomplete else _violation_findings(context, values, live)
     # All else of a first configuration is only to come: it differs from nothing yet.
@@ -216,7 +218,7 @@ def _plan_first_configuration(
         if not diff.held:
             findings = (*findings, *incomplete, *violations)
         return _result(context, resolved, (), findings, differences)
-    change_class, finding = _class_of_first_configuration(context, values)
+    change_class, finding = _first_configuration_class_and_finding(context, values)
     change = Change(ChangeKind.SET_CONFIGURATION, (change_class,), diff.to_write)
     return _result(context, resolved, (change,), (*findings, finding), differences)
 
@@ -248,7 +250,9 @@ def _first_configuration_gaps(
     return ()
 
 
-def _class_of_first_configuration(context: PlanningContext, values: Mapping[str, Value]) -> tuple[ChangeClass, Finding]:
+def _first_configuration_class_and_finding(
+    context: PlanningContext, values: Mapping[str, Value]
+) -> tuple[ChangeClass, Finding]:
     """The class and finding of a first configuration: RE_CREATE where it would book twice what is booked already."""
     start, last_configured_at = values.get(START_DATE_PATH), context.recorded.last_configured_at
     if last_configured_at is None:
@@ -279,12 +283,12 @@ def _plan_update(
     findings: tuple[Finding, ...],
 ) -> StepResult:
     """The change of a configured merchant: everything that differs in one document, or nothing of it."""
-    values = _values_after(live, diff.to_write)
+    values = _values_after_changes(live, diff.to_write)
     violations = find_violations(values, live)
     if resolved.problems or violations:
-        changes = _switch_off_alone(diff, live)
+        changes = _switch_off_only_changes(diff, live)
     else:
-        changes = (_set_configuration_change(diff.to_write),) if diff.to_write else ()
+        changes = (_configuration_change(diff.to_write),) if diff.to_write else ()
     written = {field.field for change in changes for field in change.fields}
     # What keeps the document from being sent; every field of it waits for that.
     obstacle = _correct_first_remedy((*resolved.problems, *violations))
@@ -334,7 +338,7 @@ def _replace_apply_remedy(finding: Finding, remedy: str) -> Finding:
     return replace(finding, remedy=remedy) if finding.actor is Actor.APPLY else finding
 
 
-def _values_after(live: Configuration, changes: tuple[FieldChange, ...]) -> dict[str, Value]:
+def _values_after_changes(live: Configuration, changes: tuple[FieldChange, ...]) -> dict[str, Value]:
     """The document's values once these changes are written, by live's own paths."""
     written = {resolve_live_path(live.values, change.field) or change.field: change.wanted for change in changes}
     return {**live.values, **written}
@@ -364,13 +368,13 @@ def _violation_finding(
     return context.finding("mapping-invalid", cause, remedy, Actor.OPERATOR, field=path)
 
 
-def _switch_off_alone(diff: ConfigurationDiff, live: Configuration) -> tuple[Change, ...]:
+def _switch_off_only_changes(diff: ConfigurationDiff, live: Configuration) -> tuple[Change, ...]:
     """Only the switch, where it is to be off and live as it is would be accepted: that never waits for a reference."""
     off = tuple(change for change in diff.to_write if change.field == ENABLED_PATH and change.wanted is False)
-    return (_set_configuration_change(off),) if off and not find_violations(_values_after(live, off), live) else ()
+    return (_configuration_change(off),) if off and not find_violations(_values_after_changes(live, off), live) else ()
 
 
-def _set_configuration_change(fields: tuple[FieldChange, ...]) -> Change:
+def _configuration_change(fields: tuple[FieldChange, ...]) -> Change:
     """One write of the whole document; in the order of ChangeClass, each class that one of its fields belongs to."""
     classes = set()
     for field in fields:
@@ -436,10 +440,10 @@ def _check_switched_off(context: PlanningContext, live: Configuration) -> StepRe
     if not (live.configured and live.enabled):
         return StepResult(context, condition_met(SWITCHED, "off, as wanted"))
     off = FieldChange(ENABLED_PATH, True, False, Direction.PENDING)
-    violations = _violation_findings(context, _values_after(live, (off,)), live)
+    violations = _violation_findings(context, _values_after_changes(live, (off,)), live)
     if not violations:
         return StepResult(
-            context, condition_unmet(SWITCHED, "to be taken down"), changes=(_set_configuration_change((off,)),)
+            context, condition_unmet(SWITCHED, "to be taken down"), changes=(_configuration_change((off,)),)
         )
     # Codat would reject the document. An unlinked merchant does not synchronise anyway, so it matters only where
     # switching off is all that policy asks for.

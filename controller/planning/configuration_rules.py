@@ -42,7 +42,7 @@ DIFFERENT_ACCOUNTS = (
 """Pairs of rows, each as (section, key), of which no account may have both (API notes 4.5 #9, #10)."""
 
 
-def without_refused(path: str, options: Iterable[Option], values: Values) -> tuple[Option, ...]:
+def without_refused_options(path: str, options: Iterable[Option], values: Values) -> tuple[Option, ...]:
     """The options of a row but for the one that another row has, and that Codat would refuse here."""
     rows = [tuple(resolve_live_path(values, account_path(*row)) for row in rows) for rows in DIFFERENT_ACCOUNTS]
     others = [other for one, two in rows for row, other in ((one, two), (two, one)) if row == path and other]
@@ -73,7 +73,7 @@ def _is_in_enabled_section(values: Values, path: str) -> bool:
     return parts is not None and is_section_on(values, parts[0])
 
 
-def _sections_depend(values: Values, _live: Configuration) -> Iterator[RuleViolation]:
+def _section_dependency_violations(values: Values, _live: Configuration) -> Iterator[RuleViolation]:
     """4.5 #2, #3, #4: fees need payments, payments need sales, and invoices that are not drafts."""
     status = values.get(INVOICE_STATUS_PATH)
     if is_section_on(values, "payments") and not is_section_on(values, "sales"):
@@ -85,7 +85,7 @@ def _sections_depend(values: Values, _live: Configuration) -> Iterator[RuleViola
         yield account_path("payments", "card"), "fees need a payment account"
 
 
-def _customer_and_supplier(values: Values, _live: Configuration) -> Iterator[RuleViolation]:
+def _missing_customer_or_supplier_violations(values: Values, _live: Configuration) -> Iterator[RuleViolation]:
     """4.5 #5, #6: sales need a customer, fees a supplier."""
     if is_section_on(values, "sales") and values.get(CUSTOMER_PATH) is None:
         yield CUSTOMER_PATH, "sales need a customer"
@@ -93,7 +93,7 @@ def _customer_and_supplier(values: Values, _live: Configuration) -> Iterator[Rul
         yield SUPPLIER_PATH, "fees need a supplier"
 
 
-def _required_rows(values: Values, live: Configuration) -> Iterator[RuleViolation]:
+def _missing_selection_violations(values: Values, live: Configuration) -> Iterator[RuleViolation]:
     """4.5 #7, #12: required accounts and every offered tax rate have a selection."""
     for path in sorted(live.required_paths):
         if _is_in_enabled_section(values, path) and values.get(path) is None:
@@ -103,14 +103,14 @@ def _required_rows(values: Values, live: Configuration) -> Iterator[RuleViolatio
             yield path, "every tax rate that is offered needs one"
 
 
-def _own_options(values: Values, live: Configuration) -> Iterator[RuleViolation]:
+def _unoffered_option_violations(values: Values, live: Configuration) -> Iterator[RuleViolation]:
     """4.5 #8: a selection is one of its own options, in sections that are off too (API notes 4.5, below the table)."""
     for path, value in values.items():
         if isinstance(value, Option) and all(value.id != option.id for option in live.options.get(path, ())):
             yield path, f"{value.id} is not among this merchant's options"
 
 
-def _accounts_differ(values: Values, _live: Configuration) -> Iterator[RuleViolation]:
+def _equal_account_violations(values: Values, _live: Configuration) -> Iterator[RuleViolation]:
     """4.5 #9, #10: two pairs of accounts must differ."""
     for rows in DIFFERENT_ACCOUNTS:
         path, other_path = (resolve_live_path(values, account_path(*row)) or account_path(*row) for row in rows)
@@ -120,7 +120,7 @@ def _accounts_differ(values: Values, _live: Configuration) -> Iterator[RuleViola
             yield path, f"{account} must not be the account of {other_path} too"
 
 
-def _offered_words(values: Values, live: Configuration) -> Iterator[RuleViolation]:
+def _missing_or_unoffered_word_violations(values: Values, live: Configuration) -> Iterator[RuleViolation]:
     """4.5 #11: frequency, invoice status and grouping are words that live offers; without sales none are needed."""
     for path in (FREQUENCY_PATH, INVOICE_STATUS_PATH, GROUPING_PERIOD_PATH):
         offered, word = live.allowed_words.get(path, ()), values.get(path)
@@ -136,7 +136,7 @@ def _offered_words(values: Values, live: Configuration) -> Iterator[RuleViolatio
             yield path, f"{', '.join(unknown)} is not offered; these are: {', '.join(offered)}"
 
 
-def _start_keeps_its_instant(values: Values, live: Configuration) -> Iterator[RuleViolation]:
+def _moving_start_violations(values: Values, live: Configuration) -> Iterator[RuleViolation]:
     """Ours: the hour is written in UTC, which takes the time zone along; a start local to one that we do not know
     would become another instant, though nobody asked for that."""
     start = values.get(START_DATE_PATH)
@@ -146,11 +146,11 @@ def _start_keeps_its_instant(values: Values, live: Configuration) -> Iterator[Ru
 
 
 CONFIGURATION_RULES: tuple[Callable[[Values, Configuration], Iterator[RuleViolation]], ...] = (
-    _sections_depend,
-    _customer_and_supplier,
-    _required_rows,
-    _own_options,
-    _accounts_differ,
-    _offered_words,
-    _start_keeps_its_instant,
+    _section_dependency_violations,
+    _missing_customer_or_supplier_violations,
+    _missing_selection_violations,
+    _unoffered_option_violations,
+    _equal_account_violations,
+    _missing_or_unoffered_word_violations,
+    _moving_start_violations,
 )

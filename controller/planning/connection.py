@@ -15,13 +15,13 @@ from controller.model.desired import DriftPolicy
 from controller.model.observed import DEAUTHORIZED, LINKED, PENDING_AUTH, UNLINKED, Company, Connection
 from controller.model.plan import RECHECK_WAITING_AFTER, Actor, ChangeClass, Direction, Finding
 from controller.model.platforms import platform_name
-from controller.planning.company import create_connection_change, re_create_command, re_create_remedy
+from controller.planning.company import connection_creation_change, re_create_command, re_create_remedy
 from controller.planning.connection_replacement import (
     find_connections_to_replace,
+    note_if_old_connection_is_linked,
     plan_deletion_of_replaced,
     plan_new_connection_beside_old,
     replaced_already_findings,
-    with_old_connection_note,
 )
 from controller.planning.context import PlanningContext, StepResult, condition_met, condition_unmet, stop_result
 from controller.planning.remedies import APPLY_COMMAND, avoid_replay_remedy, command_line, join_steps
@@ -33,7 +33,9 @@ ACCOUNTING_CONNECTED = "AccountingConnected"
 def check_commerce_connection(context: PlanningContext) -> StepResult:
     """The connection that stands for the commerce side: Codat creates it with the company, and only Codat can."""
     connections = [
-        connection for connection in _company(context).connections if connection.source_type.lower() == "commerce"
+        connection
+        for connection in _require_company(context).connections
+        if connection.source_type.lower() == "commerce"
     ]
     if any(connection.status == LINKED for connection in connections):
         return StepResult(context, condition_met(COMMERCE_CONNECTED))
@@ -54,12 +56,14 @@ def check_commerce_connection(context: PlanningContext) -> StepResult:
 def check_accounting_connection(context: PlanningContext) -> StepResult:
     """One accounting connection of the declared platform, Linked; with the link to send where consent is missing."""
     connections = [
-        connection for connection in _company(context).connections if connection.source_type.lower() == "accounting"
+        connection
+        for connection in _require_company(context).connections
+        if connection.source_type.lower() == "accounting"
     ]
     if context.is_to_be_taken_down:
-        return _check_to_be_taken_down(context, connections)
+        return _check_connections_before_take_down(context, connections)
     if not connections:
-        return _check_no_connection(context)
+        return _check_absent_connection(context)
     of_platform = [connection for connection in connections if context.desired.platform in (None, connection.platform)]
     context = replace(context, replaced=find_connections_to_replace(context, connections))
     if not of_platform and context.replaced:
@@ -73,15 +77,15 @@ def check_accounting_connection(context: PlanningContext) -> StepResult:
     rivals = of_platform if context.replaced else connections
     if chosen is None or sum(connection.status == LINKED for connection in rivals) > 1:
         return stop_result(context, ACCOUNTING_CONNECTED, _duplicate_finding(context, connections, Actor.OPERATOR))
-    return _check_chosen(context, chosen, connections)
+    return _check_chosen_connection(context, chosen, connections)
 
 
-def _check_chosen(context: PlanningContext, chosen: Connection, connections: list[Connection]) -> StepResult:
+def _check_chosen_connection(context: PlanningContext, chosen: Connection, connections: list[Connection]) -> StepResult:
     """Waits for consent; then deletes what the chosen one replaces; only then goes on to its data."""
     others = [each for each in connections if each is not chosen and each not in context.replaced]
     findings = (_duplicate_finding(context, connections, Actor.NOBODY),) if others else ()
     if chosen.status != LINKED:
-        waiting = with_old_connection_note(context, _waiting_finding(context, chosen))
+        waiting = note_if_old_connection_is_linked(context, _waiting_finding(context, chosen))
         return stop_result(context, ACCOUNTING_CONNECTED, waiting, *findings)
     if context.replaced:
         finding, changes = plan_deletion_of_replaced(context)
@@ -102,12 +106,12 @@ def choose_connection(connections: list[Connection], bound_id: str | None) -> Co
     return candidates[0] if len(candidates) == 1 else None
 
 
-def _company(context: PlanningContext) -> Company:
+def _require_company(context: PlanningContext) -> Company:
     assert context.company is not None, "a connection is judged after its company"
     return context.company
 
 
-def _check_to_be_taken_down(context: PlanningContext, connections: list[Connection]) -> StepResult:
+def _check_connections_before_take_down(context: PlanningContext, connections: list[Connection]) -> StepResult:
     """For a merchant to be taken down: any status but Linked will do; a Linked one must be switched off first."""
     linked = [connection for connection in connections if connection.status == LINKED]
     if not linked:
@@ -119,7 +123,7 @@ def _check_to_be_taken_down(context: PlanningContext, connections: list[Connecti
     )
 
 
-def _check_no_connection(context: PlanningContext) -> StepResult:
+def _check_absent_connection(context: PlanningContext) -> StepResult:
     if context.desired.platform is None:
         return stop_result(context, ACCOUNTING_CONNECTED, _no_platform_finding(context))
     if context.recorded.connection_id is None:
@@ -133,7 +137,7 @@ def _check_no_connection(context: PlanningContext) -> StepResult:
             direction=Direction.PENDING,
         )
         return stop_result(
-            context, ACCOUNTING_CONNECTED, finding, changes=(create_connection_change(context, ChangeClass.CREATE),)
+            context, ACCOUNTING_CONNECTED, finding, changes=(connection_creation_change(context, ChangeClass.CREATE),)
         )
     is_reported_only = context.desired.policy.drift is DriftPolicy.REPORT
     finding = context.finding(
@@ -143,7 +147,7 @@ def _check_no_connection(context: PlanningContext) -> StepResult:
         Actor.OPERATOR if is_reported_only else Actor.APPLY,
         direction=Direction.DRIFT,
     )
-    changes = () if is_reported_only else (create_connection_change(context, ChangeClass.RE_CREATE),)
+    changes = () if is_reported_only else (connection_creation_change(context, ChangeClass.RE_CREATE),)
     return stop_result(context, ACCOUNTING_CONNECTED, finding, changes=changes)
 
 

@@ -53,14 +53,14 @@ def plan_new_connection_beside_old(context: PlanningContext) -> tuple[Finding, C
     finding = _moving_finding(
         context,
         old,
-        f"the company is connected to {_platform_name(old)}, and moves to {_wanted_platform(context)}: "
+        f"the company is connected to {_platform_name(old)}, and moves to {_wanted_platform_name(context)}: "
         "a connection is created beside the old one, which goes on until the merchant has given consent",
         join_steps(avoid_replay_remedy(context), f"{create}; then the merchant gives consent"),
     )
     return finding, Change(ChangeKind.CREATE_CONNECTION, (change_class,), (platform,))
 
 
-def with_old_connection_note(context: PlanningContext, waiting: Finding) -> Finding:
+def note_if_old_connection_is_linked(context: PlanningContext, waiting: Finding) -> Finding:
     """What the new connection waits for, and what becomes of the merchant's sales meanwhile."""
     linked = [connection for connection in context.replaced if connection.status == LINKED]
     goes_on = f"; until then the connection to {_platform_name(linked[0])} goes on" if linked else ""
@@ -74,14 +74,14 @@ def plan_deletion_of_replaced(context: PlanningContext) -> tuple[Finding, tuple[
     finding = _moving_finding(
         context,
         old,
-        f"{_wanted_platform(context)} is linked, and the connection to {_platform_name(old)} that it "
+        f"{_wanted_platform_name(context)} is linked, and the connection to {_platform_name(old)} that it "
         f"replaces is still there{both_linked}; deleted, it takes its mapping along",
         join_steps(avoid_replay_remedy(context), re_create_command(context)),
     )
-    return finding, tuple(_deletion(context, connection) for connection in context.replaced)
+    return finding, tuple(_connection_deletion_change(context, connection) for connection in context.replaced)
 
 
-def _deletion(context: PlanningContext, old: Connection) -> Change:
+def _connection_deletion_change(context: PlanningContext, old: Connection) -> Change:
     fields = (
         FieldChange(CONNECTION_ID_PATH, old.id, None, Direction.PENDING),
         FieldChange(PLATFORM_PATH, old.platform, context.desired.platform, Direction.PENDING),
@@ -99,7 +99,7 @@ def replaced_already_findings(context: PlanningContext) -> tuple[Finding, ...]:
     return (
         context.finding(
             REPLACED_ALREADY_CODE,
-            f"the merchant is connected to {_wanted_platform(context)} alone: "
+            f"the merchant is connected to {_wanted_platform_name(context)} alone: "
             "policy.replaceConnection has nothing left to do",
             f"delete policy.replaceConnection from {where}",
             Actor.NOBODY,
@@ -125,5 +125,5 @@ def _platform_name(connection: Connection) -> str:
     return platform_name(connection.platform) or connection.platform
 
 
-def _wanted_platform(context: PlanningContext) -> str:
+def _wanted_platform_name(context: PlanningContext) -> str:
     return platform_name(context.desired.platform or "") or str(context.desired.platform)

@@ -27,7 +27,7 @@ def change_direction(path: str, live: Value, wanted: Value, applied: Values) -> 
     last applied ── wanted   differ: the manifest changed   (pending)
          └───────── live     differ: live changed           (drift)      both: conflict
     """
-    equal = _names_equal if path == COMPANY_NAME_PATH else values_equal
+    equal = _company_names_equal if path == COMPANY_NAME_PATH else values_equal
     if equal(live, wanted):
         return None
     if recorded_path(path) not in applied:
@@ -39,7 +39,7 @@ def change_direction(path: str, live: Value, wanted: Value, applied: Values) -> 
     return Direction.PENDING if manifest_changed else Direction.DRIFT
 
 
-def _names_equal(a: Value, b: Value) -> bool:
+def _company_names_equal(a: Value, b: Value) -> bool:
     """Case counts in a company's name; Codat trims it and joins its spaces, which is no rename."""
     return company_name_key(str(a)) == company_name_key(str(b))
 

@@ -24,7 +24,7 @@ RECHECK_AFTER = timedelta(seconds=10)
 """How soon `run` looks again whether a manual sync has ended."""
 
 
-def desired_during(desired: DesiredMerchant, open_sync: OpenManualSync) -> DesiredMerchant:
+def desired_during_manual_sync(desired: DesiredMerchant, open_sync: OpenManualSync) -> DesiredMerchant:
     """What is desired of the merchant while the manual sync is open."""
     if desired.removal:
         return desired
@@ -35,21 +35,21 @@ def desired_during(desired: DesiredMerchant, open_sync: OpenManualSync) -> Desir
     return desired
 
 
-def recorded_during(recorded: RecordedState, open_sync: OpenManualSync) -> RecordedState:
+def recorded_during_manual_sync(recorded: RecordedState, open_sync: OpenManualSync) -> RecordedState:
     """What is remembered of it: that we switched it off ourselves, so that it is nobody's drift."""
     if not open_sync.was_enabled:  # then it was off already, and what was applied last says why
         return recorded
     return replace(recorded, last_applied={**recorded.last_applied, ENABLED_PATH: False})
 
 
-def hold_during(plan: Plan, open_sync: OpenManualSync | None) -> Plan:
+def hold_during_manual_sync(plan: Plan, open_sync: OpenManualSync | None) -> Plan:
     """The plan with all of its changes held, and told of, while the manual sync runs; once it has ended, with why the
     merchant is switched on."""
     is_told = any(finding.code == MANUAL_SYNC for finding in plan.findings)
     if open_sync is None or is_told or (plan.is_removal and open_sync.has_ended):
         return plan
     if open_sync.has_ended:
-        return _with_reason_to_switch_on(plan, open_sync)
+        return _explain_if_switched_on(plan, open_sync)
     since = f"{open_sync.begun_at:%Y-%m-%d %H:%M:%S} UTC"
     who = f"by {open_sync.owner}" if open_sync.owner else "and its process has ended"
     finding = Finding(
@@ -68,7 +68,7 @@ def hold_during(plan: Plan, open_sync: OpenManualSync | None) -> Plan:
     return hold_changes(plan, status, Hold(HeldBy.MANUAL_SYNC, finding.cause), finding, actor=Actor.NOBODY)
 
 
-def _with_reason_to_switch_on(plan: Plan, open_sync: OpenManualSync) -> Plan:
+def _explain_if_switched_on(plan: Plan, open_sync: OpenManualSync) -> Plan:
     switches_on = any(
         field.field == ENABLED_PATH and field.wanted is True for change in plan.changes for field in change.fields
     )

@@ -9,7 +9,7 @@ from itertools import pairwise
 from shlex import quote
 
 from controller.model.account_settings import ACCOUNT_NAME
-from controller.model.drift import is_drifting
+from controller.model.drift import is_drift_code
 from controller.model.field_values import ENABLED_PATH
 from controller.model.finding_evidence import Ended
 from controller.model.plan import Actor, Direction, Finding
@@ -37,16 +37,16 @@ class Occurrence:
     live: str = ""
 
 
-def find_flapping(merchant: str, code: str, field: str | None, times: Sequence[Occurrence]) -> Finding | None:
+def find_flapping(merchant: str, code: str, field: str | None, occurrences: Sequence[Occurrence]) -> Finding | None:
     """A finding that this one flaps, and who undoes whose change; None where it came too seldom. `times`: of a day.
 
     A change of the manifests that a run carries out does not count, unless runs of different manifests undo each
     other's changes.
     """
-    drifts = [time for time in times if is_drifting(code, time.direction)]
+    drifts = [time for time in occurrences if is_drift_code(code, time.direction)]
     if len(drifts) >= LEAST:
         return _flapping_finding(merchant, code, field, drifts, _who_and_remedy(merchant, code, field, drifts))
-    corrected = [time for time in times if time.ended is Ended.MENDED and time.revision]
+    corrected = [time for time in occurrences if time.ended is Ended.MENDED and time.revision]
     revisions = [time.revision for time in corrected]
     swings = sum(one != other for one, other in pairwise(revisions))
     # Of one commit after another each is carried out once. Only where one comes back that another had replaced are
@@ -85,11 +85,14 @@ def _who_and_remedy(merchant: str, code: str, field: str | None, times: Sequence
             f"find out who it is: merchantctl history {quote(merchant)}\n"
             "or leave it to them: remove it from its SyncFlow, or write there policy: {drift: Report}"
         )
-    find_out, leave = f"find out who it is: merchantctl history {quote(merchant)}", _leave_remedy(code, field or "")
+    find_out, leave = (
+        f"find out who it is: merchantctl history {quote(merchant)}",
+        _leave_unmanaged_remedy(code, field or ""),
+    )
     return who, f"{find_out}\nor leave it to them: in the manifest of {merchant} write {leave}" if leave else find_out
 
 
-def _leave_remedy(code: str, field: str) -> str:
+def _leave_unmanaged_remedy(code: str, field: str) -> str:
     """What to write in a manifest so that no run undoes the change; empty where none undoes it, as of a connection."""
     if field.startswith(("mapping.", "schedule.")) or field == ENABLED_PATH:
         return f"unmanaged: ['{field}']; where it says that itself, delete it"

@@ -27,7 +27,7 @@ from controller.model.field_values import (
     ref_kind,
     resolve_live_path,
 )
-from controller.model.local_times import local_date, local_time_problem, midnight_utc, utc_hour
+from controller.model.local_times import local_date, local_midnight, local_time_problem, utc_hour
 from controller.model.observed import Configuration
 from controller.model.zones import time_zone
 from controller.planning.configuration_rules import find_violations
@@ -60,11 +60,15 @@ def declare_from_live(live: Configuration, now: datetime, zone: str | None = Non
 
     `zone`: declare the UTC hour and the start in this zone, where that means the same.
     """
-    schedule, undeclarable = _declare_schedule(live, now, zone), _undeclarable(live)
-    declared = {path: value for path, value in (*_declare_mapping(live), *schedule.items()) if path not in undeclarable}
-    changed = _changed_by_planner(declared, live, now)
+    schedule, undeclarable = _declare_schedule(live, now, zone), _undeclarable_reasons(live)
+    declared = {
+        path: value
+        for path, value in (*_declare_all_but_hour_and_start(live), *schedule.items())
+        if path not in undeclarable
+    }
+    changed = _planner_change_reasons(declared, live, now)
     fields = {path: value for path, value in declared.items() if path not in changed}
-    reasons = {**_undeclared_schedule(schedule), **undeclarable, **changed}
+    reasons = {**_undeclared_schedule_reasons(schedule), **undeclarable, **changed}
     undeclared = {path: reason for path, reason in reasons.items() if live.values.get(path) is not None}
     references = (path for path, value in fields.items() if isinstance(value, Ref) and value.by != "name")
     options = ((path, live.values[path]) for path in references)
@@ -72,7 +76,7 @@ def declare_from_live(live: Configuration, now: datetime, zone: str | None = Non
     return DeclaredFromLive(fields, _declared_zone(fields, live), reference_names, undeclared)
 
 
-def _undeclarable(live: Configuration) -> dict[str, str]:
+def _undeclarable_reasons(live: Configuration) -> dict[str, str]:
     """By live's path, why: its value breaks a rule, or its account key is there a second time in another case."""
     reasons = {
         resolve_live_path(live.values, path) or path: sentence for path, sentence in find_violations(live.values, live)
@@ -88,9 +92,9 @@ def _undeclarable(live: Configuration) -> dict[str, str]:
 # The mapping and the switch -----------------------------------------------------------------------------
 
 
-def _declare_mapping(live: Configuration) -> Iterator[tuple[str, DeclaredValue]]:
+def _declare_all_but_hour_and_start(live: Configuration) -> Iterator[tuple[str, DeclaredValue]]:
     """Everything but the schedule's hour and start."""
-    key_counts = _count_keys(live)
+    key_counts = _count_records_by_key(live)
     for path, value in live.values.items():
         if isinstance(value, Option):
             yield path, _to_reference(value, ref_kind(path), key_counts)
@@ -103,7 +107,7 @@ def _declare_mapping(live: Configuration) -> Iterator[tuple[str, DeclaredValue]]
 _RecordKey = tuple[RefKind | None, Literal["code", "name"], str]
 
 
-def _count_keys(live: Configuration) -> Counter[_RecordKey]:
+def _count_records_by_key(live: Configuration) -> Counter[_RecordKey]:
     """How many records of each kind in this merchant's books have a code or a name."""
     records = {
         (kind, option) for path, options in live.options.items() if (kind := ref_kind(path)) for option in options
@@ -151,7 +155,7 @@ def _declare_local_schedule(live: Configuration, local_time: LocalTime, now: dat
 def _declare_start(live: Configuration, zone: str | None) -> dict[str, DeclaredValue]:
     """The start date, where it is a midnight of the zone: a manifest holds dates."""
     start = _live_start(live)
-    return {START_DATE_PATH: start} if start and midnight_utc(local_date(start, zone), zone) == start else {}
+    return {START_DATE_PATH: start} if start and local_midnight(local_date(start, zone), zone) == start else {}
 
 
 def _live_start(live: Configuration) -> datetime | None:
@@ -172,7 +176,7 @@ def _local_time_in(zone: str, live: Configuration, now: datetime) -> LocalTime |
     return LocalTime(f"{due.astimezone(time_zone(zone)):%H:%M}", zone)
 
 
-def _undeclared_schedule(declared: Mapping[str, DeclaredValue]) -> dict[str, str]:
+def _undeclared_schedule_reasons(declared: Mapping[str, DeclaredValue]) -> dict[str, str]:
     """By path, why the start or the hour is not declared."""
     reasons = {}
     if START_DATE_PATH not in declared:
@@ -192,7 +196,9 @@ def _declared_zone(declared: Mapping[str, DeclaredValue], live: Configuration) -
 # What the planner would make of it ----------------------------------------------------------------------
 
 
-def _changed_by_planner(declared: Mapping[str, DeclaredValue], live: Configuration, now: datetime) -> dict[str, str]:
+def _planner_change_reasons(
+    declared: Mapping[str, DeclaredValue], live: Configuration, now: datetime
+) -> dict[str, str]:
     """By path, why the next plan would not leave it as it is: it is asked itself, so that import and plan agree."""
     resolved = resolve_fields(declared, live, now)
     unresolved = {problem.field: "its reference has no single answer" for problem in resolved.problems}

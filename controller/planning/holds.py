@@ -121,9 +121,9 @@ def hold_changes(plan: Plan, status: PlanStatus, hold: Hold, *reasons: Finding, 
     )
 
 
-def allow_command(cls: ChangeClass, merchant: str) -> str:
+def allow_command(change_class: ChangeClass, merchant: str) -> str:
     """The command that releases this merchant's changes of a class."""
-    return f"merchantctl apply --allow {quote(f'{cls.value}={merchant}')}"
+    return f"merchantctl apply --allow {quote(f'{change_class.value}={merchant}')}"
 
 
 def is_held_for_rollout(plan: Plan) -> bool:

@@ -47,7 +47,7 @@ class HookMemory:
         """Of those that have their name now: none of these is ever deleted."""
         return frozenset(each.remote_id for each in self.recorded if each.remote_id and not each.replaced)
 
-    def current(self, path: str) -> RecordedHook | None:
+    def current_hook(self, path: str) -> RecordedHook | None:
         """The one that has this name now; bound, or with an answer that was lost."""
         return next((each for each in self.recorded if each.declared.path == path and not each.replaced), None)
 
@@ -73,12 +73,12 @@ def plan_hooks(desired: DesiredSettings, live: LiveHooks, memory: HookMemory, no
         kind = declared.hook.kind
         if kind not in live.hooks:
             continue
-        look = _Look(declared, live.hooks[kind], memory, now, _place(path, desired))
+        look = _Look(declared, live.hooks[kind], memory, now, _manifest_place(path, desired))
         change, found, remote_id = look.decide()
         changes += [change] if change else []
         findings += found
         adopted |= {path: remote_id} if remote_id else {}
-    for said in _retire_replaced(desired, live, memory):
+    for said in _plan_deletion_of_replaced(desired, live, memory):
         changes += [said] if isinstance(said, Change) else []
         findings += [said] if isinstance(said, Finding) else []
     return HookPlan(tuple(changes), tuple(findings), adopted)
@@ -96,13 +96,13 @@ class _Look:
 
     def decide(self) -> tuple[Change | None, list[Finding], str | None]:
         """What is to be created, what is to be said, and the id of the one that is taken over."""
-        current = self.memory.current(self.declared.path)
+        current = self.memory.current_hook(self.declared.path)
         if current is not None and current.remote_id is None:
             found = find_created_id(current, self.live, self.memory.bound_ids)
             if found:
                 return None, [], found
             if self.now < current.begun_at + self.memory.late_after:
-                return None, [self._pending(current)], None
+                return None, [self._pending_finding(current)], None
             current = None
         there = next((each for each in self.live if current and each.id == current.remote_id), None)
         if there is not None and current is not None:
@@ -111,18 +111,18 @@ class _Look:
         if equal:
             return None, [], equal
         direction = Direction.DRIFT if current else Direction.PENDING
-        return self._create(None, direction), [self._missing(direction)], None
+        return self._creation_change(None, direction), [self._missing_finding(direction)], None
 
     def _compare(self, current: RecordedHook, there: LiveHook) -> tuple[Change | None, list[Finding], str | None]:
         before, after = current.declared.secret, self.declared.secret
         secret_moves = before is not None and after is not None and before != after
         if secret_moves:
-            return self._create(str(there.hook), Direction.PENDING), [self._replacing(there)], None
+            return self._creation_change(str(there.hook), Direction.PENDING), [self._replacing_finding(there)], None
         if there.hook == self.declared.hook and not there.disabled:
-            return None, self._unproven(current), None
-        return None, [self._changed(current, there)], None
+            return None, self._unproven_findings(current), None
+        return None, [self._changed_finding(current, there)], None
 
-    def _unproven(self, current: RecordedHook) -> list[Finding]:
+    def _unproven_findings(self, current: RecordedHook) -> list[Finding]:
         """One that no delivery has been heard of: nobody can tell whether its secret is where the manifest says."""
         secret = self.declared.secret
         if secret is None or any(each.source == str(secret) for each in self.memory.proven):
@@ -131,7 +131,7 @@ class _Look:
         remedy = f"{secret_remedy(current.remote_id or '', self.declared)}; after that the first event proves it"
         return [self._finding("unproven", cause, remedy, Actor.OPERATOR)]
 
-    def _create(self, live: Value, direction: Direction) -> Change:
+    def _creation_change(self, live: Value, direction: Direction) -> Change:
         wanted = FieldChange(self.declared.path, live, str(self.declared.hook), direction)
         return Change(_CREATES[self.declared.hook.kind], (), (wanted,))
 
@@ -158,17 +158,17 @@ class _Look:
             manifest=self.place,
         )
 
-    def _missing(self, direction: Direction) -> Finding:
+    def _missing_finding(self, direction: Direction) -> Finding:
         cause = "it is not there any more" if direction is Direction.DRIFT else "there is none like it yet"
         return self._finding("missing", cause, APPLY_COMMAND, Actor.APPLY, direction=direction)
 
-    def _replacing(self, there: LiveHook) -> Finding:
+    def _replacing_finding(self, there: LiveHook) -> Finding:
         cause = f"its secret is to be in {self.declared.secret}: a new one comes beside it, with a secret of its own"
         return self._finding(
             "changed", cause, APPLY_COMMAND, Actor.APPLY, live=str(there.hook), direction=Direction.PENDING
         )
 
-    def _changed(self, current: RecordedHook, there: LiveHook) -> Finding:
+    def _changed_finding(self, current: RecordedHook, there: LiveHook) -> Finding:
         """Nothing updates it: a person has to."""
         manifest_moved, live_moved = (
             current.declared.hook != self.declared.hook,
@@ -188,7 +188,7 @@ class _Look:
         live = f"{there.hook} (disabled)" if there.disabled else str(there.hook)
         return self._finding("changed", cause, remedy, Actor.OPERATOR, live=live, direction=direction)
 
-    def _pending(self, current: RecordedHook) -> Finding:
+    def _pending_finding(self, current: RecordedHook) -> Finding:
         until = current.begun_at + self.memory.late_after
         cause = f"the answer of its create was lost; it may still be done until {until:%H:%M:%S} UTC"
         return self._finding("pending", cause, f"after that: {APPLY_COMMAND}", Actor.CODAT)
@@ -206,29 +206,31 @@ def find_equal_id(hook: Hook, live: Collection[LiveHook], bound: Collection[str]
     return next((each.id for each in equal if each.id not in bound), None)
 
 
-def _retire_replaced(desired: DesiredSettings, live: LiveHooks, memory: HookMemory) -> Iterator[Change | Finding]:
+def _plan_deletion_of_replaced(
+    desired: DesiredSettings, live: LiveHooks, memory: HookMemory
+) -> Iterator[Change | Finding]:
     """Consumers that a newer one has replaced: deleted once it has been heard of the newer one's secret."""
     if HookKind.CONSUMER not in live.hooks:
         return
     there = {each.id: each for each in live.hooks[HookKind.CONSUMER]}
     old_ids = there.keys() - memory.current_ids
     for old in memory.recorded:
-        new = memory.current(old.declared.path)
+        new = memory.current_hook(old.declared.path)
         is_old = old.replaced and old.declared.hook.kind is HookKind.CONSUMER and old.remote_id in old_ids
         if not is_old or new is None or new.remote_id not in there or old.declared.path not in desired.hooks:
             continue
         assert old.remote_id is not None, "it was found by it"
-        if is_proven(old, new, memory.proven):
+        if is_replacement_proven(old, new, memory.proven):
             gone = FieldChange(old.declared.path, str(there[old.remote_id].hook), None, Direction.PENDING)
             yield Change(ChangeKind.DELETE_CONSUMER, (), (gone,))
         else:
             cause = f"the old one ({old.remote_id}) stays until a delivery is proven by the secret of the new one"
             path, remedy = old.declared.path, secret_remedy(new.remote_id, new.declared)
-            place = _place(path, desired)
+            place = _manifest_place(path, desired)
             yield Finding("consumer-replaced", ACCOUNT_NAME, cause, remedy, Actor.OPERATOR, path, manifest=place)
 
 
-def is_proven(old: RecordedHook, new: RecordedHook, proven: Collection[ProvenSource]) -> bool:
+def is_replacement_proven(old: RecordedHook, new: RecordedHook, proven: Collection[ProvenSource]) -> bool:
     """Whether a delivery came that only the new one can have sent: proven by its secret's place since it is there, by a
     key that nobody had before it."""
     new_source = str(new.declared.secret)
@@ -247,5 +249,5 @@ def secret_remedy(consumer_id: str, declared: DeclaredHook) -> str:
     return f"copy the signing secret of {consumer_id} from Codat's portal to {declared.secret}, where deliveries arrive"
 
 
-def _place(path: str, desired: DesiredSettings) -> str | None:
+def _manifest_place(path: str, desired: DesiredSettings) -> str | None:
     return str(desired.origins[path]) if path in desired.origins else None

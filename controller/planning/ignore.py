@@ -24,7 +24,7 @@ from controller.model.finding_evidence import NOT_IGNORABLE
 from controller.model.local_times import local_date
 from controller.model.plan import Actor, ChangeKind, Finding, Plan
 from controller.model.syncs_and_uploads import LAST_SYNC_FAILED
-from controller.model.yaml_snippets import reference_as_yaml
+from controller.model.yaml_snippets import option_as_yaml
 
 IGNORED_CODE = "ignored"
 
@@ -36,7 +36,7 @@ CORRECTED_BY: Mapping[str, ChangeKind] = {
 """By code, the change that would correct it, where that is no field of the document: it is not made either."""
 
 
-def split_ignored(plan: Plan, desired: DesiredMerchant, now: datetime) -> tuple[Plan, dict[Finding, IgnoreRule]]:
+def match_ignore_rules(plan: Plan, desired: DesiredMerchant, now: datetime) -> tuple[Plan, dict[Finding, IgnoreRule]]:
     """The findings that are hidden, by the first rule that fits; and the plan, whose other findings say why a rule that
     is about them hides them no more."""
     if not desired.ignore:
@@ -44,12 +44,16 @@ def split_ignored(plan: Plan, desired: DesiredMerchant, now: datetime) -> tuple[
     hidden: dict[Finding, IgnoreRule] = {}
     told = []
     for finding in plan.findings:
-        rules = [rule for rule in desired.ignore if _is_about(rule, finding)]
-        fitting = next((rule for rule in rules if now < rule.until and _is_said_of(rule, finding, plan, desired)), None)
+        rules = [rule for rule in desired.ignore if _matches_code_or_field(rule, finding)]
+        fitting = next(
+            (rule for rule in rules if now < rule.until and _matches_live_value(rule, finding, plan, desired)), None
+        )
         if fitting:
             hidden[finding] = fitting
         told.append(
-            replace(finding, cause=_why_told(finding, rules[-1], plan, now)) if rules and not fitting else finding
+            replace(finding, cause=_cause_when_not_ignored(finding, rules[-1], plan, now))
+            if rules and not fitting
+            else finding
         )
     return replace(plan, findings=tuple(told)), hidden
 
@@ -85,7 +89,7 @@ def ignored_findings(hidden: Mapping[Finding, IgnoreRule], desired: DesiredMerch
     )
 
 
-def _is_about(rule: IgnoreRule, finding: Finding) -> bool:
+def _matches_code_or_field(rule: IgnoreRule, finding: Finding) -> bool:
     if finding.code in NOT_IGNORABLE:
         return False
     if rule.code:
@@ -94,9 +98,9 @@ def _is_about(rule: IgnoreRule, finding: Finding) -> bool:
     return rule.field in (field, field.lower())  # keys of accounts compare without case
 
 
-def _is_said_of(rule: IgnoreRule, finding: Finding, plan: Plan, desired: DesiredMerchant) -> bool:
+def _matches_live_value(rule: IgnoreRule, finding: Finding, plan: Plan, desired: DesiredMerchant) -> bool:
     """Whether the finding has the very value that the rule was said of."""
-    said, live = rule.live, _value_of(finding, plan)
+    said, live = rule.live, _live_value_or_sync_code(finding, plan)
     if isinstance(said, Ref):
         return isinstance(live, Option) and getattr(live, said.by) == said.value
     if isinstance(live, datetime):
@@ -104,7 +108,7 @@ def _is_said_of(rule: IgnoreRule, finding: Finding, plan: Plan, desired: Desired
     return not isinstance(said, Ref | LocalTime) and (said is live is None or values_equal(said, live))
 
 
-def _value_of(finding: Finding, plan: Plan) -> Value:
+def _live_value_or_sync_code(finding: Finding, plan: Plan) -> Value:
     """A failed sync has its code for a value: another one is another failure."""
     if finding.code == LAST_SYNC_FAILED and plan.last_sync:
         return plan.last_sync.code
@@ -116,9 +120,9 @@ def _zone(desired: DesiredMerchant) -> str | None:
     return local_time.zone if isinstance(local_time, LocalTime) else None
 
 
-def _why_told(finding: Finding, rule: IgnoreRule, plan: Plan, now: datetime) -> str:
+def _cause_when_not_ignored(finding: Finding, rule: IgnoreRule, plan: Plan, now: datetime) -> str:
     if now >= rule.until:
         return f"{finding.cause}; it was ignored until {rule.until:%Y-%m-%d}"
-    live = _value_of(finding, plan)
-    shown = reference_as_yaml(live, "id") if isinstance(live, Option) else json.dumps(value_to_json(live))
+    live = _live_value_or_sync_code(finding, plan)
+    shown = option_as_yaml(live, "id") if isinstance(live, Option) else json.dumps(value_to_json(live))
     return f"{finding.cause}; policy.ignore is not said of this value, live: {shown}"

@@ -24,7 +24,7 @@ from controller.model.plan import ChangeClass
 from controller.model.platforms import platform_name
 from controller.planning.diff import recorded_path
 from controller.planning.holds import closing_hold
-from controller.planning.limits import LIMITS, MASS_LOSS_LIMIT, limit_for
+from controller.planning.limits import LIMITS, MASS_LOSS_LIMIT, effective_limit
 
 Recorded = Mapping[str, RecordedState]
 
@@ -74,22 +74,22 @@ def _account_effects(
     created: Collection[str],
 ) -> Iterator[Effect]:
     """`created`: the merchants whose manifest has it created where the books lack it."""
-    configured = _distinct(set_up)
-    new = _distinct(each.merchant for each in dependents if each.merchant not in set(configured))
+    configured = _sorted_distinct(set_up)
+    new = _sorted_distinct(each.merchant for each in dependents if each.merchant not in set(configured))
     blocked = "blocked, and nothing is written to it, until it is restored or another is named; its syncs fail"
     if configured:
         instead = "; or, where its manifest has it created, until a person releases that: --allow create-record=NAME"
         deleted = blocked + (instead if any(name in created for name in configured) else "")
         yield Effect("it is deleted in the books", configured, "account-deleted", deleted)
         yield Effect("it is archived in the books", configured, "account-archived", blocked)
-    if made := _distinct(name for name in new if name in created):
+    if made := _sorted_distinct(name for name in new if name in created):
         waits = "created there once a person releases each: --allow create-record=NAME; then configured"
         yield Effect("it is not in the books, and its manifest has it created", made, "create-record-held", waits)
-    if others := _distinct(name for name in new if name not in created):
+    if others := _sorted_distinct(name for name in new if name not in created):
         waits = "not configured until it is there or another is named"
         yield Effect("it is not in the books", others, "account-unresolved", waits)
     for key, event in (("name", "it is renamed in the books"), ("code", "it is renumbered in the books")):
-        concerned = _distinct(by_key[key])
+        concerned = _sorted_distinct(by_key[key])
         if concerned:
             follows = "its selection stays, and nothing is written to it, until the manifest has the new one"
             yield Effect(event, concerned, "account-unresolved", follows)
@@ -123,20 +123,22 @@ def _profile_effects(
 ) -> Iterator[Effect]:
     takers: dict[ChangeClass, set[str]] = {}
     for each in dependents:
-        change_class = _class_of(each.field or "")
+        change_class = _change_class_of_field(each.field or "")
         if change_class and each.standing == CONFIGURED and not each.hold:
             takers.setdefault(change_class, set()).add(each.merchant)
     for change_class, names in takers.items():
-        limit = limit_for(limits[change_class], bound)
+        limit = effective_limit(limits[change_class], bound)
         over = f"over the limit of {limit:,}: merchantctl rollout start, or --allow {change_class.value}"
         within = f"within the limit of {limit:,}"
         event = _CLASS_EVENTS[change_class]
-        yield Effect(event, _distinct(names), None, f"{change_class.value}: {over if len(names) > limit else within}")
+        yield Effect(
+            event, _sorted_distinct(names), None, f"{change_class.value}: {over if len(names) > limit else within}"
+        )
     of_platform = [each for each in dependents if each.field == PLATFORM_PATH and not each.hold]
-    if connected := _distinct(each.merchant for each in of_platform if each.standing == CONFIGURED):
+    if connected := _sorted_distinct(each.merchant for each in of_platform if each.standing == CONFIGURED):
         moves = "nothing is written to it, unless policy.replaceConnection moves it: once it has consented, and by name"
         yield Effect("its platform changes", connected, "connection-wrong-platform", moves)
-    everyone = _distinct(each.merchant for each in dependents)
+    everyone = _sorted_distinct(each.merchant for each in dependents)
     if everyone:
         yield Effect("it is deleted or invalid", everyone, None, "no run begins: exit 65; `run` keeps what was before")
 
@@ -148,7 +150,7 @@ _CLASS_EVENTS = {
 }
 
 
-def _class_of(path: str) -> ChangeClass | None:
+def _change_class_of_field(path: str) -> ChangeClass | None:
     if path == ENABLED_PATH:
         return ChangeClass.DISABLE
     if path.startswith("schedule."):
@@ -174,7 +176,7 @@ def connection_impact(platform: str, merchants: Iterable[DesiredMerchant], recor
 
 
 def _connection_effects(dependents: Collection[Dependent], bound: int) -> Iterator[Effect]:
-    connected = _distinct(each.merchant for each in dependents if each.how == "connected")
+    connected = _sorted_distinct(each.merchant for each in dependents if each.how == "connected")
     if not connected:
         return
     again = "nothing is written to it until the merchant has given consent again: merchantctl link NAME"
@@ -183,7 +185,7 @@ def _connection_effects(dependents: Collection[Dependent], bound: int) -> Iterat
     held = (
         "its mapping goes along; held until --allow re-create=NAME, then consent and a start that books nothing twice"
     )
-    limit = limit_for(MASS_LOSS_LIMIT, bound)
+    limit = effective_limit(MASS_LOSS_LIMIT, bound)
     open_ = sum(not each.hold for each in dependents if each.how == "connected")
     if open_ > limit:
         held = f"more than {limit:,} at once are a mass loss: nobody is created or taken down; {held}"
@@ -203,5 +205,5 @@ def _bound_count(recorded: Recorded) -> int:
     return sum(bool(record.company_id) and not record.removed_at for record in recorded.values())
 
 
-def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+def _sorted_distinct(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(names)))

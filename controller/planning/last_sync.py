@@ -94,7 +94,7 @@ def last_sync_findings(context: PlanningContext) -> Iterator[Finding]:
     if not (live.configured and live.enabled):
         return
     if sync.failed:
-        yield _failed_finding(context, sync, live)
+        yield _failed_sync_finding_with_fields(context, sync, live)
     elif (schedule := sync_schedule_of(live)) and was_overdue_when_read(sync, schedule):
         yield _overdue_finding(context, sync, str(schedule.frequency))
 
@@ -109,7 +109,7 @@ def syncing_condition(
     reason = next((code for code in codes if code in (LAST_SYNC_FAILED, SYNC_OVERDUE)), None)
     if sync is None:
         return Condition(SYNCING_CONDITION, ConditionStatus.UNKNOWN, "the last sync was not read yet")
-    if not sync.is_recent(now):
+    if not sync.was_read_recently(now):
         return Condition(
             SYNCING_CONDITION, ConditionStatus.UNKNOWN, f"not read since {sync.read_at:%Y-%m-%d %H:%M} UTC"
         )
@@ -132,11 +132,11 @@ def sync_schedule_of(live: object) -> SyncSchedule | None:
     )
 
 
-def _failed_finding(context: PlanningContext, sync: LastSync, live: Configuration) -> Finding:
+def _failed_sync_finding_with_fields(context: PlanningContext, sync: LastSync, live: Configuration) -> Finding:
     text = f"{sync.message}\n{sync.detail}"
     failure, paths = _failure_of(sync), fields_in_message(text, live)
     cause = _failure_words(sync, failure)
-    cause += [f"it is about {', '.join(_with_selection(path, live) for path in paths)}"] if paths else []
+    cause += [f"it is about {', '.join(_describe_field_with_selection(path, live) for path in paths)}"] if paths else []
     remedy, actor = failure.remedy.format(name=shlex.quote(context.desired.name)), failure.actor
     if not paths and _NAMES_ONE_RECORD.search(text):
         cause += ["what it names is not selected any more"]
@@ -155,7 +155,7 @@ def _failed_finding(context: PlanningContext, sync: LastSync, live: Configuratio
 
 def without_sync_time(cause: str, sync: LastSync) -> str:
     """The cause of a failed sync but for when it ran, in which merchants differ whose syncs fail alike."""
-    return cause.replace(_when(sync), "", 1)
+    return cause.replace(_sync_time_text(sync), "", 1)
 
 
 def failed_sync_finding(merchant: str, sync: LastSync) -> Finding:
@@ -167,11 +167,11 @@ def failed_sync_finding(merchant: str, sync: LastSync) -> Finding:
 
 def _failure_words(sync: LastSync, failure: SyncFailure) -> list[str]:
     message = f": {sync.message}" if sync.message else ""
-    words = [f"the sync{_when(sync)} ended with {sync.code}, {failure.meaning}{message}"]
+    words = [f"the sync{_sync_time_text(sync)} ended with {sync.code}, {failure.meaning}{message}"]
     return words + ([sync.detail] if sync.detail and sync.detail != sync.message else [])
 
 
-def _when(sync: LastSync) -> str:
+def _sync_time_text(sync: LastSync) -> str:
     return f" of {sync.ran_at:%Y-%m-%d %H:%M} UTC" if sync.ran_at else ""
 
 
@@ -217,7 +217,7 @@ def _has_word(text: str, id_: str) -> bool:
     return bool(id_) and re.search(rf"(?<![\w-]){re.escape(id_)}(?![\w-])", text) is not None
 
 
-def _with_selection(path: str, live: Configuration) -> str:
+def _describe_field_with_selection(path: str, live: Configuration) -> str:
     value = live.values.get(path)
     return f"{path} ({value.name or value.id})" if isinstance(value, Option) else path
 

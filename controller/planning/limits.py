@@ -59,7 +59,7 @@ CLASSES_HELD_BY_MASS_LOSS = frozenset(
 _HELD_CODES, _NEW_RECORD_HELD_CODE = ("re-create-held", "delete-held"), "create-record-held"
 
 _ALL_MEANT = "where it is all meant: "
-"""Begins the remedy that releases everything at once; `without_release_all` removes it."""
+"""Begins the remedy that releases everything at once; `without_release_all_command` removes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def limit_plans(plans: Iterable[Plan], fleet: FleetSize, policy: RunPolicy) -> L
     # A look at a part of the fleet has a listing of all: what that lacks counts, whoever the look is about. Where a
     # person runs it, those that are missing may have been released by name.
     lost_count = max(len(lost), fleet.gone_declared if policy.automatic else 0)
-    if lost_count > limit_for(MASS_LOSS_LIMIT, fleet.bound_count):
+    if lost_count > effective_limit(MASS_LOSS_LIMIT, fleet.bound_count):
         findings = (_mass_loss_finding(lost, lost_count, fleet),)
         lost_names = frozenset(plan.merchant for plan in lost)
         plans = tuple(_hold_for_mass_loss(plan, lost_names) for plan in plans)
@@ -134,7 +134,7 @@ def count_changes(plans: Iterable[Plan]) -> dict[ChangeClass, int]:
     return {change_class: counts[change_class] for change_class in ChangeClass if counts[change_class]}
 
 
-def limit_for(limit: tuple[int, int], bound_count: int) -> int:
+def effective_limit(limit: tuple[int, int], bound_count: int) -> int:
     """The larger of a number and a percentage of the bound merchants, rounded down. `limit`: (number, per cent)."""
     at_least, percent = limit
     return max(at_least, bound_count * percent // 100)
@@ -150,7 +150,7 @@ def _released_merchants(change_class: ChangeClass, plans: tuple[Plan, ...], poli
     """
     named, numbers = policy.released_merchants(change_class), policy.released_counts(change_class)
     others = [plan for plan in plans if plan.merchant not in named]
-    held = [plan.merchant for plan in others if _has_class(plan, (change_class,))]
+    held = [plan.merchant for plan in others if _has_change_in_classes(plan, (change_class,))]
     missing = [
         plan.merchant
         for plan in others
@@ -159,7 +159,7 @@ def _released_merchants(change_class: ChangeClass, plans: tuple[Plan, ...], poli
     # Those that are missing, and that `drift: Report` leaves so, are not held; but the number is meant of them, too.
     if numbers == {len(held) or len(missing)}:
         return named.union(held, missing)
-    if not held or not (numbers or policy.lifts(change_class)):
+    if not held or not (numbers or policy.lifts_limit(change_class)):
         return named
     if not numbers and len(held) == 1:
         return named.union(held)
@@ -177,7 +177,7 @@ def _hold_unless_released(plan: Plan, released: Mapping[ChangeClass, Collection[
     classes = [
         change_class
         for change_class in HELD_CLASSES
-        if _has_class(plan, (change_class,)) and plan.merchant not in released.get(change_class, ())
+        if _has_change_in_classes(plan, (change_class,)) and plan.merchant not in released.get(change_class, ())
     ]
     if not classes:
         return plan
@@ -201,7 +201,7 @@ def _held_finding(plan: Plan, change_class: ChangeClass) -> Finding:
     return Finding("re-create-held", plan.merchant, cause, remedy, Actor.OPERATOR)
 
 
-def _has_class(plan: Plan, classes: Collection[ChangeClass]) -> bool:
+def _has_change_in_classes(plan: Plan, classes: Collection[ChangeClass]) -> bool:
     return any(change_class in classes for change in plan.changes for change_class in change.classes)
 
 
@@ -277,7 +277,7 @@ def _mass_loss_finding(lost: tuple[Plan, ...], lost_count: int, fleet: FleetSize
     )
 
 
-def without_release_all(finding: Finding) -> Finding:
+def without_release_all_command(finding: Finding) -> Finding:
     """The finding without the command that releases everything: for reports of runs that write nothing."""
     return replace(finding, remedy=finding.remedy.partition(f"\n{_ALL_MEANT}")[0])
 
@@ -286,7 +286,11 @@ def _hold_for_mass_loss(plan: Plan, lost: Collection[str]) -> Plan:
     """The plan during a mass loss: the loss is not believed, and nobody else is created or taken down either."""
     hold = Hold(HeldBy.MASS_LOSS, "too many merchants are missing, or wait to be deleted, in one look")
     if plan.merchant not in lost:
-        plan = hold_changes(plan, PlanStatus.BLOCKED, hold) if _has_class(plan, CLASSES_HELD_BY_MASS_LOSS) else plan
+        plan = (
+            hold_changes(plan, PlanStatus.BLOCKED, hold)
+            if _has_change_in_classes(plan, CLASSES_HELD_BY_MASS_LOSS)
+            else plan
+        )
         # No command releases it now.
         return replace(plan, findings=tuple(each for each in plan.findings if each.code != _NEW_RECORD_HELD_CODE))
     plan = hold_changes(plan, PlanStatus.BLOCKED, hold) if plan.changes else plan
@@ -308,9 +312,9 @@ def _exceeded_limits(
     plans: tuple[Plan, ...], counts: Mapping[ChangeClass, int], fleet: FleetSize, policy: RunPolicy
 ) -> Iterable[LimitExceeded]:
     for change_class, limit in fleet.limits.items():
-        allowed, number = limit_for(limit, fleet.bound_count), counts.get(change_class, 0)
-        if number > allowed and not policy.lifts(change_class):
-            merchants = tuple(plan.merchant for plan in plans if _has_class(plan, (change_class,)))
+        allowed, number = effective_limit(limit, fleet.bound_count), counts.get(change_class, 0)
+        if number > allowed and not policy.lifts_limit(change_class):
+            merchants = tuple(plan.merchant for plan in plans if _has_change_in_classes(plan, (change_class,)))
             flag = f"--allow {change_class.value}"
             yield LimitExceeded(change_class.value, number, allowed, flag, merchants)
 
@@ -320,6 +324,6 @@ def _exceeded_shrink_limit(fleet: FleetSize, policy: RunPolicy) -> Iterable[Limi
     if not fleet.without_manifest or "shrink" in policy.allowed:
         return
     # The limit allows one, which in a fleet of one would be everybody.
-    allowed = 0 if fleet.declared_count == 0 else limit_for(SHRINK_LIMIT, fleet.bound_count)
+    allowed = 0 if fleet.declared_count == 0 else effective_limit(SHRINK_LIMIT, fleet.bound_count)
     if len(fleet.without_manifest) > allowed:
         yield LimitExceeded("shrink", len(fleet.without_manifest), allowed, "--allow shrink", fleet.without_manifest)

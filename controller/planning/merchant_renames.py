@@ -18,7 +18,7 @@ from controller.model.desired import DesiredMerchant
 from controller.model.names import similarity_key
 from controller.model.observed import Observed, RecordedState, Unread
 from controller.model.plan import Actor, Finding, Plan
-from controller.model.yaml_snippets import yaml_word
+from controller.model.yaml_snippets import quote_yaml_if_needed
 from controller.planning.company import COMPANY_READY
 from controller.planning.context import PlanningContext, stop_result
 from controller.planning.plan import conclude_plan
@@ -113,7 +113,7 @@ def _why_nothing_moves(new: str, old: str, recorded: RecordedNames) -> str:
     return f"{new} has a company of its own, so nothing moves to it from {old}"
 
 
-def under_new_names(by_name: Mapping[str, _V], renames: RenamePlan) -> dict[str, _V]:
+def rekey_by_new_names(by_name: Mapping[str, _V], renames: RenamePlan) -> dict[str, _V]:
     """Recorded values by merchant, under the names of this run; what the target of a rename had is dropped."""
     if not renames.acting:
         return dict(by_name)
@@ -178,7 +178,7 @@ def claimant_finding(new: str, old: str) -> Finding:
     return Finding(RENAMED_CODE, new, cause, _claim_remedy(old, new), Actor.OPERATOR)
 
 
-def removed_but_declared_finding(old: str, new: str) -> Finding:
+def removed_but_rename_blocked_finding(old: str, new: str) -> Finding:
     """For the removed merchant, where the other manifest's `renamedFrom` has a company in its way."""
     cause = f"the manifest of {old} is gone, and {new}, which has a company of its own, is renamed from it"
     remedy = (
@@ -189,7 +189,7 @@ def removed_but_declared_finding(old: str, new: str) -> Finding:
 
 
 def _claim_remedy(old: str, new: str) -> str:
-    line = f"metadata.renamedFrom: {yaml_word(old)}"
+    line = f"metadata.renamedFrom: {quote_yaml_if_needed(old)}"
     return (
         f"in the manifest of {new} write {line}; or merchantctl state mv {quote(old)} {quote(new)}\n"
         f"if they are two merchants: give {new} another company.name"
@@ -205,7 +205,7 @@ def rename_waits_for_rollout_finding(new: str, old: str, rollout: str) -> Findin
     return Finding(RENAMED_CODE, new, cause, remedy, Actor.OPERATOR)
 
 
-def with_rename(plan: Plan, old: str | None, why: str | None) -> Plan:
+def with_rename_or_finding(plan: Plan, old: str | None, why: str | None) -> Plan:
     """The plan with its rename from `old`, or with a finding why its `metadata.renamedFrom` has nothing to do."""
     if why:
         remedy = f"delete metadata.renamedFrom from the manifest of {plan.merchant}"
@@ -223,7 +223,7 @@ def company_bound_twice_finding(merchant: str, company_id: str, others: Collecti
     return Finding("company-duplicate", merchant, cause, remedy, Actor.OPERATOR)
 
 
-def held_plan(desired: DesiredMerchant, finding: Finding, now: datetime) -> Plan:
+def finding_only_plan(desired: DesiredMerchant, finding: Finding, now: datetime) -> Plan:
     """The plan of a merchant that is neither read nor written, whatever its policy says; only with this finding."""
     context = PlanningContext(desired, Observed(Unread("not looked at", failed=False)), RecordedState(), now)
     return replace(conclude_plan(context, [stop_result(context, COMPANY_READY, finding)]), is_removal=False)

@@ -82,10 +82,10 @@ def unresolved_new_accounts(fields: Mapping[str, DeclaredValue], live: Configura
     if fields.get(ENABLED_PATH) is False:
         return {}
     to_create = {path: ref for path, ref in fields.items() if isinstance(ref, Ref) and ref.create}
-    return {path: ref for path, ref in to_create.items() if _finds_nothing(path, ref, live)}
+    return {path: ref for path, ref in to_create.items() if _surely_finds_nothing(path, ref, live)}
 
 
-def _finds_nothing(path: str, ref: Ref, live: Configuration) -> bool:
+def _surely_finds_nothing(path: str, ref: Ref, live: Configuration) -> bool:
     options = live.options.get(resolve_live_path(live.values, path) or "", ())
     found = any(nfc(getattr(option, ref.by) or "") == ref.value for option in options)
     return bool(options) and not found and not describe_near_misses(ref, options)
@@ -132,7 +132,7 @@ class NewAccountsPlan:
     changes: tuple[Change, ...] = ()
     findings: Mapping[str, Finding] = field(default_factory=dict)
 
-    def instead_of(self, finding: Finding) -> Finding:
+    def replace_unresolved_finding(self, finding: Finding) -> Finding:
         """What is said in the place of a finding that a reference finds nothing."""
         return self.findings.get(finding.field or "", finding) if finding.code == UNRESOLVED_CODE else finding
 
@@ -144,7 +144,7 @@ def plan_new_accounts(context: PlanningContext, live: Configuration, resolved: R
     findings: dict[str, Finding] = {}
     for problem in resolved.problems:
         ref = wanted.get(problem.field)
-        if ref is None or ref.create is None or _is_for_a_person(context, problem):
+        if ref is None or ref.create is None or _must_not_be_created(context, problem):
             continue
         obstacle = find_obstacle(
             problem.field,
@@ -153,7 +153,7 @@ def plan_new_accounts(context: PlanningContext, live: Configuration, resolved: R
             context.observed.data_status,
             context.now,
         )
-        findings[problem.field] = _finding(context, problem, ref, ref.create, obstacle, live)
+        findings[problem.field] = _unresolved_account_finding(context, problem, ref, ref.create, obstacle, live)
         if obstacle is None:
             change = _field_change(problem.field, ref.create, live)
             fields.setdefault(ref.create, []).append(change)
@@ -162,7 +162,7 @@ def plan_new_accounts(context: PlanningContext, live: Configuration, resolved: R
     return NewAccountsPlan(tuple(changes), findings)
 
 
-def _is_for_a_person(context: PlanningContext, problem: ResolutionProblem) -> bool:
+def _must_not_be_created(context: PlanningContext, problem: ResolutionProblem) -> bool:
     """The account that was meant is there under another name; or it was deleted, and `Report` leaves that so."""
     deleted = problem.field in context.recorded.last_applied and context.desired.policy.drift is DriftPolicy.REPORT
     return ref_kind(problem.field) is not RefKind.ACCOUNT or problem.renamed_option is not None or deleted
@@ -174,7 +174,7 @@ def _field_change(path: str, new: NewAccount, live: Configuration) -> FieldChang
     return FieldChange(path, selected, to_come, Direction.PENDING, f"created in the books as {new.type}")
 
 
-def _finding(
+def _unresolved_account_finding(
     context: PlanningContext,
     problem: ResolutionProblem,
     ref: Ref,

@@ -10,7 +10,7 @@ from controller.model.desired import DesiredMerchant
 from controller.model.field_values import DeclaredValue, Option, Ref, Value, ref_kind, resolve_live_path
 from controller.model.observed import Configuration
 from controller.model.offered_options import OfferedField, OfferedOption, OfferedOptions
-from controller.model.yaml_snippets import reference_as_yaml, value_as_yaml
+from controller.model.yaml_snippets import option_as_yaml, value_as_yaml
 from controller.planning.resolve import resolve_fields
 
 
@@ -40,15 +40,15 @@ def list_offered_options(
         shown = tuple(
             OfferedOption(
                 option,
-                reference_as_yaml(option, among=options),
+                option_as_yaml(option, among=options),
                 tuple(declared.get(each) or each for each in selected_in.get((ref_kind(live_path), option.id), ())),
                 declared_in.get((ref_kind(live_path), option.id), ()),
             )
             for option in options
-            if _contains_all(" ".join(filter(None, (option.id, option.code, option.name))), search)
+            if _contains_all_words(" ".join(filter(None, (option.id, option.code, option.name))), search)
         )
         words = live.allowed_words.get(live_path, ())
-        words_shown = tuple(word for word in words if _contains_all(word, search))
+        words_shown = tuple(word for word in words if _contains_all_words(word, search))
         fields.append(
             OfferedField(
                 path,
@@ -79,12 +79,12 @@ def _is_at_or_below(path: str, field: str) -> bool:
     return own == asked or own.startswith(f"{asked}.")
 
 
-def _contains_all(text: str, search: str) -> bool:
-    plain = _plain(text)
-    return all(word in plain for word in _plain(search).split())
+def _contains_all_words(text: str, search: str) -> bool:
+    plain = _fold_case_and_accents(text)
+    return all(word in plain for word in _fold_case_and_accents(search).split())
 
 
-def _plain(text: str) -> str:
+def _fold_case_and_accents(text: str) -> str:
     """Without case and accents."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(sign for sign in decomposed if not unicodedata.combining(sign))
@@ -94,11 +94,11 @@ def _selection_as_yaml(value: Value, options: Iterable[Option]) -> str:
     if isinstance(value, Option):
         offered = tuple(options)
         known = next((option for option in offered if option.id == value.id), value)
-        return reference_as_yaml(known, among=offered)
+        return option_as_yaml(known, among=offered)
     return value_as_yaml(value) or ""
 
 
 def _declared_as_yaml(declared: DeclaredValue) -> str:
     if isinstance(declared, Ref):
-        return reference_as_yaml(Option(**{"id": "", declared.by: declared.value}), declared.by)
+        return option_as_yaml(Option(**{"id": "", declared.by: declared.value}), declared.by)
     return str(declared) if isinstance(declared, str) else ""

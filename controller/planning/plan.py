@@ -51,10 +51,10 @@ from controller.model.plan import (
     PlanStatus,
 )
 from controller.planning.company import check_company
-from controller.planning.configuration import check_books, check_configuration
+from controller.planning.configuration import check_configuration, check_right_books
 from controller.planning.connection import check_accounting_connection, check_commerce_connection
 from controller.planning.context import PlanningContext, StepResult, condition_met
-from controller.planning.ignore import CORRECTED_BY, ignored_findings, split_ignored, without_ignored_fields
+from controller.planning.ignore import CORRECTED_BY, ignored_findings, match_ignore_rules, without_ignored_fields
 from controller.planning.last_sync import last_sync_findings, sync_schedule_of, syncing_condition
 from controller.planning.reference_data import DATA_READY, RIGHT_BOOKS, check_reference_data
 
@@ -63,7 +63,7 @@ STEPS: tuple[tuple[Callable[[PlanningContext], StepResult], CheckedPart], ...] =
     (check_commerce_connection, CheckedPart.COMMERCE_CONNECTION),
     (check_accounting_connection, CheckedPart.ACCOUNTING_CONNECTION),
     (check_reference_data, CheckedPart.REFERENCE_DATA),
-    (check_books, CheckedPart.BOOKS),
+    (check_right_books, CheckedPart.BOOKS),
     (check_configuration, CheckedPart.MAPPING),
 )
 """Each step, and the part of the merchant that it checks."""
@@ -91,7 +91,7 @@ def make_plan(
     `remap`: a person wants its references followed to where renumbered books have moved them.
     """
     declared = _run_steps(desired, observed, recorded, now, remap_allowed=remap)
-    declared, hidden = split_ignored(declared, desired, now)
+    declared, hidden = match_ignore_rules(declared, desired, now)
     if not hidden:
         return declared
     # A second time for what is written: the first one has told how the merchant stands against all that is declared.
@@ -100,7 +100,7 @@ def make_plan(
     changes = tuple(change for change in rest.changes if change.kind not in not_made)
     keys = {finding.key for finding in hidden}
     findings = (
-        *(finding for finding in split_ignored(rest, desired, now)[0].findings if finding.key not in keys),
+        *(finding for finding in match_ignore_rules(rest, desired, now)[0].findings if finding.key not in keys),
         *ignored_findings(hidden, desired),
     )
     # What is ignored is still not as declared, so the conditions stay as they are: nothing becomes ready by it.
@@ -117,7 +117,7 @@ def make_plan(
 
 def _status_beside_ignored(declared: Plan, changes: tuple[Change, ...], findings: tuple[Finding, ...]) -> PlanStatus:
     """In sync but for what is ignored; where the merchant has not come as far as its mapping it waits all the same."""
-    status, unmet = _status(changes, findings), declared.first_unmet
+    status, unmet = _status(changes, findings), declared.first_unmet_condition
     is_mapped = unmet is None or unmet.type not in CONDITION_ORDER[: CONDITION_ORDER.index("Mapped")]
     return status if is_mapped or status is not PlanStatus.IN_SYNC else PlanStatus.WAITING
 
@@ -192,7 +192,7 @@ def conclude_plan(
         is_removal=bool(context.desired.removal) and context.desired.removal is not DeletionPolicy.RETAIN,
         configured=isinstance(live, Configuration) and live.configured,
         resolved_values=resolved_values,
-        later_values={} if unread else _later_values(context, results),
+        later_values={} if unread else _expected_first_configuration(context, results),
         differences={field: moved for result in results for field, moved in result.differences.items()},
         observed_values=live_values_of_declared_fields(context.desired, live)
         if sets_configuration and isinstance(live, Configuration)
@@ -205,7 +205,7 @@ def conclude_plan(
     )
 
 
-def _later_values(context: PlanningContext, results: list[StepResult]) -> Mapping[str, Value | Ref]:
+def _expected_first_configuration(context: PlanningContext, results: list[StepResult]) -> Mapping[str, Value | Ref]:
     """What a first configuration will set, of a merchant whose books are not linked or not read yet.
 
     Nothing of one that may have been configured before: what its document holds when it is back nobody knows. What a
@@ -214,7 +214,7 @@ def _later_values(context: PlanningContext, results: list[StepResult]) -> Mappin
     reached = {result.condition.type for result in results}
     is_new = any(change.kind is ChangeKind.CREATE_COMPANY for result in results for change in result.changes)
     has_company = context.company is not None or is_new
-    if not has_company or RIGHT_BOOKS in reached or context.is_to_be_taken_down or _may_be_configured(context):
+    if not has_company or RIGHT_BOOKS in reached or context.is_to_be_taken_down or _may_have_been_configured(context):
         return {}
     fields = context.desired.fields
     start = fields.get(START_DATE_PATH)
@@ -227,7 +227,7 @@ def _later_values(context: PlanningContext, results: list[StepResult]) -> Mappin
     }
 
 
-def _may_be_configured(context: PlanningContext) -> bool:
+def _may_have_been_configured(context: PlanningContext) -> bool:
     """Whether it was seen configured, or its connection was linked once and could have been."""
     live, connection = context.observed.configuration, context.connection
     return (
@@ -311,15 +311,15 @@ def fingerprint(context: PlanningContext, resolved_values: dict[str, Value]) -> 
     basis = {
         "company": company.name if company else None,
         "connections": sorted([connection.id, connection.status] for connection in connections),
-        "live": _comparable(live_values_of_declared_fields(context.desired, live))
+        "live": _comparable_values(live_values_of_declared_fields(context.desired, live))
         if isinstance(live, Configuration)
         else None,
-        "wanted": _comparable(resolved_values),
+        "wanted": _comparable_values(resolved_values),
     }
     return hashlib.sha256(json.dumps(basis, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _comparable(values: dict[str, Value]) -> dict[str, object]:
+def _comparable_values(values: dict[str, Value]) -> dict[str, object]:
     """Values as JSON; selections by their ids alone, so that a new name in the books makes no plan out of date."""
     return {
         path: value.id if isinstance(value, Option) else value_to_json(value) for path, value in sorted(values.items())

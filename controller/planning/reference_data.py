@@ -40,7 +40,7 @@ def check_reference_data(context: PlanningContext) -> StepResult:
         return unknown_result(context, DATA_READY, "the data status", statuses.reason)
     if not _is_ready_by_document(live, statuses):
         statuses, offers_options = statuses or {}, isinstance(live, Configuration) and live.offers_options
-        unpulled = tuple(name for name in REQUIRED_DATA_TYPES if not _succeeded(statuses, name))
+        unpulled = tuple(name for name in REQUIRED_DATA_TYPES if not _was_ever_pulled(statuses, name))
         if unpulled:
             return stop_result(context, DATA_READY, *_not_pulled_findings(context, statuses, unpulled))
         if not offers_options:
@@ -56,7 +56,7 @@ def check_reference_data(context: PlanningContext) -> StepResult:
 def needs_data_status(live: Configuration) -> bool:
     """Whether the document alone does not tell that there is reference data to choose from."""
     # What is configured was pulled once; its data may be old, but there is something to choose from.
-    return not (live.offers_options if live.configured else live.shows_all_pulled)
+    return not (live.offers_options if live.configured else live.shows_all_data_types)
 
 
 def _is_ready_by_document(live: Configuration | Unread, statuses: Mapping[str, DataTypeStatus] | None) -> bool:
@@ -99,7 +99,7 @@ def _failed_pull_findings(
     return (context.finding("data-pull-failed", cause, remedy, Actor.MERCHANT, link=link),)
 
 
-def _succeeded(statuses: Mapping[str, DataTypeStatus], name: str) -> bool:
+def _was_ever_pulled(statuses: Mapping[str, DataTypeStatus], name: str) -> bool:
     return name in statuses and (statuses[name].last_pulled_at is not None or statuses[name].status == "Complete")
 
 

@@ -16,7 +16,7 @@ from controller.model.field_values import (
 )
 from controller.model.observed import Absent, BooksRecord, Configuration, Unread
 from controller.model.plan import RECHECK_UNREAD_AFTER, Actor, ChangeClass, Direction, FieldChange, Finding
-from controller.model.yaml_snippets import reference_as_yaml
+from controller.model.yaml_snippets import option_as_yaml
 from controller.planning.context import PlanningContext
 from controller.planning.holds import allow_command
 from controller.planning.remedies import (
@@ -27,17 +27,17 @@ from controller.planning.remedies import (
     choose_option_remedy,
     command_line,
     join_steps,
-    possible_values,
+    possible_values_text,
     refresh_command,
     undeclare_remedy,
     where_to_write,
     write_value_remedy,
 )
-from controller.planning.resolve import ResolutionProblem, ResolvedFields, describe_near_misses, led_to
+from controller.planning.resolve import ResolutionProblem, ResolvedFields, describe_near_misses, reference_led_to_option
 from controller.quick_dataclasses import dataclass
 
 
-def find_dangling(live: Configuration) -> dict[str, Option]:
+def find_dangling_selections(live: Configuration) -> dict[str, Option]:
     """Live's selections that its own options lack, by live's path; empty where no options were read at all."""
     if not live.offers_options:
         return {}
@@ -52,7 +52,7 @@ def dangling_findings(
     context: PlanningContext, live: Configuration, resolved: ResolvedFields, left_alone: frozenset[str]
 ) -> tuple[Finding, ...]:
     """A finding for every selection that is not offered any more. `left_alone`: fields that policy does not correct."""
-    dangling = find_dangling(live)
+    dangling = find_dangling_selections(live)
     declared = {resolve_live_path(live.values, path): path for path in context.desired.fields} if dangling else {}
     selections = (
         DanglingSelection(live_path, declared.get(live_path), option) for live_path, option in dangling.items()
@@ -71,7 +71,7 @@ def former_option_if_moved(context: PlanningContext, live: Configuration, path: 
         return None
     if values_equal(last, resolved):
         return None
-    if not led_to(ref, last):
+    if not reference_led_to_option(ref, last):
         return None
     offered = live.options.get(resolve_live_path(live.values, path) or path, ())
     # One that is not offered any more dangles, if it is selected still, and has a finding for that.
@@ -97,7 +97,7 @@ def remapped_finding(
         f"the same reference now leads to {_name_and_code(new)} ({new.id})"
     )
     offered = live.options.get(resolve_live_path(live.values, change.field) or change.field, ())
-    stay = f"to stay with it: {where_to_write(context, change.field)}: {reference_as_yaml(old, among=offered)}"
+    stay = f"to stay with it: {where_to_write(context, change.field)}: {option_as_yaml(old, among=offered)}"
     follow = allow_command(ChangeClass.REMAP, context.desired.name)
     actor, remedy = Actor.OPERATOR, f"{stay}\nto follow it to {_name_and_code(new)}: {follow}"
     if kept:
@@ -129,7 +129,7 @@ def _dangling_finding(
     kind, path, selected = (
         ref_kind(dangling.live_path),
         dangling.declared_path or dangling.live_path,
-        _last_known(context, dangling),
+        _selection_with_recorded_name(context, dangling),
     )
     record = context.observed.records.get((str(kind), selected.id), Unread("it was not asked for"))
     if isinstance(record, Unread):
@@ -154,9 +154,9 @@ def _code_ending_and_cause(
     context: PlanningContext, dangling: DanglingSelection, record: BooksRecord | Absent, resolved_value: Value
 ) -> tuple[str, str]:
     """The end of the finding's code, and its cause."""
-    name = _describe(_last_known(context, dangling), record)
+    name = _describe(_selection_with_recorded_name(context, dangling), record)
     if isinstance(record, Absent) or record.deleted:
-        if isinstance(resolved_value, Option) and _reference_led_to(context, dangling):
+        if isinstance(resolved_value, Option) and _reference_led_to_selection(context, dangling):
             return "recreated", f"{name} was deleted in the books, and the same reference now means {resolved_value.id}"
         return "deleted", f"{name} was deleted in the books"
     if record.status == "Archived":
@@ -169,13 +169,16 @@ def _code_ending_and_cause(
     )
 
 
-def _reference_led_to(context: PlanningContext, dangling: DanglingSelection) -> bool:
+def _reference_led_to_selection(context: PlanningContext, dangling: DanglingSelection) -> bool:
     """Whether the manifest's reference, by code or name, is the one that led to what is gone now."""
-    ref, last = context.desired.fields.get(dangling.declared_path or ""), _last_known(context, dangling)
+    ref, last = (
+        context.desired.fields.get(dangling.declared_path or ""),
+        _selection_with_recorded_name(context, dangling),
+    )
     return isinstance(ref, Ref) and ref.by != "id" and getattr(last, ref.by) == ref.value
 
 
-def _last_known(context: PlanningContext, dangling: DanglingSelection) -> Option:
+def _selection_with_recorded_name(context: PlanningContext, dangling: DanglingSelection) -> Option:
     """The selection with the name that we recorded; Codat returns none for what is gone."""
     last = context.recorded.last_applied.get(dangling.declared_path or "")
     return last if isinstance(last, Option) and values_equal(last, dangling.selected) else dangling.selected
@@ -230,7 +233,7 @@ def _restore_remedy(context: PlanningContext, record: BooksRecord | Absent, decl
 
 def problem_findings(context: PlanningContext, live: Configuration, resolved: ResolvedFields) -> tuple[Finding, ...]:
     """A finding for each reference without a single answer; those that dangle have one already."""
-    dangling = find_dangling(live)
+    dangling = find_dangling_selections(live)
     return tuple(
         _problem_finding(context, problem, live)
         for problem in resolved.problems
@@ -271,7 +274,7 @@ def _nothing_similar_remedy(context: PlanningContext, path: str, live_path: str,
     add = f"add it to the merchant's books; then {refresh_command(context)} && {APPLY_COMMAND}"
     if not offered:
         return f"there is nothing to choose from: {add}"
-    other = f"or {where_to_write(context, path)}: {possible_values(live_path, live)}"
+    other = f"or {where_to_write(context, path)}: {possible_values_text(live_path, live)}"
     return join_steps(
         f"nothing similar is offered: {add}", other, all_options_line(context, path, offered, MAX_SIMILAR_SHOWN)
     )

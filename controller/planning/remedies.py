@@ -26,7 +26,7 @@ from controller.model.field_values import (
 from controller.model.observed import Configuration
 from controller.model.yaml_snippets import ReferenceKey, describe_option, value_as_yaml
 from controller.model.zones import time_zone
-from controller.planning.configuration_rules import without_refused
+from controller.planning.configuration_rules import without_refused_options
 from controller.planning.context import PlanningContext
 from controller.planning.resolve import ResolutionProblem
 from controller.planning.suggestions import suggest_options
@@ -62,13 +62,17 @@ def undeclare_remedy(context: PlanningContext, path: str) -> str:
     return profiles
 
 
-def choose_option_remedy(context: PlanningContext, problem: ResolutionProblem, live: Configuration, place: str) -> str:
+def choose_option_remedy(
+    context: PlanningContext, problem: ResolutionProblem, live: Configuration, live_path: str
+) -> str:
     """What could be written instead, empty where nothing resembles it; by id where a name fits several."""
-    shown = candidate_texts(problem, context.desired.fields.get(problem.field), live, place)
+    shown = candidate_texts(problem, context.desired.fields.get(problem.field), live, live_path)
     if not shown:
         return ""
     choice = f"{where_to_write(context, problem.field)}: {_join_with_rest(shown, len(problem.candidates))}"
-    return join_steps(choice, all_options_line(context, problem.field, len(live.options.get(place, ())), len(shown)))
+    return join_steps(
+        choice, all_options_line(context, problem.field, len(live.options.get(live_path, ())), len(shown))
+    )
 
 
 def all_options_line(context: PlanningContext, path: str | None, offered: int, shown: int) -> str:
@@ -78,9 +82,11 @@ def all_options_line(context: PlanningContext, path: str | None, offered: int, s
     return f"all {offered:,} that are offered: {command}" if offered > shown else ""
 
 
-def candidate_texts(problem: ResolutionProblem, declared: DeclaredValue, live: Configuration, place: str) -> list[str]:
+def candidate_texts(
+    problem: ResolutionProblem, declared: DeclaredValue, live: Configuration, live_path: str
+) -> list[str]:
     """What could be written instead, ready to paste: by the key that the manifest used, or by id among alike ones."""
-    options, selected = live.options.get(place, ()), live.values.get(place)
+    options, selected = live.options.get(live_path, ()), live.values.get(live_path)
     selected_option = selected if isinstance(selected, Option) else None
     key: ReferenceKey | None = (
         "id" if problem.kind == "ambiguous" else declared.by if isinstance(declared, Ref) else None
@@ -93,31 +99,31 @@ def candidate_texts(problem: ResolutionProblem, declared: DeclaredValue, live: C
 
 def choose_any_remedy(context: PlanningContext, path: str, live_path: str, live: Configuration) -> str:
     """What could be written where nothing resembles what is declared, and the command that shows the rest."""
-    shown, _ = _likely_options(live_path, live, None)
+    shown, _ = _likely_option_texts(live_path, live, None)
     if not shown:
         return f"add another one to the books, which is offered then: {refresh_command(context)}"
-    choice = f"{where_to_write(context, path)}: {possible_values(live_path, live)}"
+    choice = f"{where_to_write(context, path)}: {possible_values_text(live_path, live)}"
     return join_steps(choice, all_options_line(context, path, len(live.options.get(live_path, ())), len(shown)))
 
 
-def _likely_options(path: str, live: Configuration, excluded: Value) -> tuple[list[str], int]:
+def _likely_option_texts(path: str, live: Configuration, excluded: Value) -> tuple[list[str], int]:
     """Some options of a reference that it may be about, each ready to paste; and how many are offered."""
     excluded_id = excluded.id if isinstance(excluded, Option) else None
     offered = (option for option in live.options.get(path, ()) if option.id != excluded_id)
-    options = without_refused(path, offered, live.values)
+    options = without_refused_options(path, offered, live.values)
     account = parse_account_path(path)
     searched = account[1] if account else f"{parse_tax_rate_path(path) or ''}%"
     similar = suggest_options(Ref("name", searched), options) or options
     return [describe_option(option, "name", options) for option in similar[:MAX_SIMILAR_SHOWN]], len(options)
 
 
-def possible_values(path: str, live: Configuration, excluded: Value = None) -> str:
+def possible_values_text(path: str, live: Configuration, excluded: Value = None) -> str:
     """What a field could be set to: `{name: "5% (VAT on income)"}; or 2 more`, `Daily`; empty where nothing is offered.
 
     `excluded` is the value that it has, and is not offered; of a list, those of its words that are offered.
     """
     if ref_kind(path):
-        shown, offered = _likely_options(path, live, excluded)
+        shown, offered = _likely_option_texts(path, live, excluded)
         return _join_with_rest(shown, offered) if shown else ""
     words = live.allowed_words.get(path, ())
     if isinstance(excluded, tuple):
@@ -134,7 +140,7 @@ def write_value_remedy(
     context: PlanningContext, path: str, live_path: str, live: Configuration, excluded: Value = None
 ) -> str:
     """What to write at a field, with what could stand there; before that what the books lack, where nothing could."""
-    values = possible_values(live_path, live, excluded)
+    values = possible_values_text(live_path, live, excluded)
     return f"{where_to_write(context, path)}: {values}" if values else _add_to_books_remedy(context, path)
 
 
@@ -146,7 +152,7 @@ def _add_to_books_remedy(context: PlanningContext, path: str) -> str:
 def declare_remedy(context: PlanningContext, paths: Collection[str], live: Configuration) -> str:
     """A line for each missing field, with what could be written there."""
     where = f"in the manifest of {context.desired.name}, or in its profile"
-    values = {path: possible_values(path, live) for path in paths}
+    values = {path: possible_values_text(path, live) for path in paths}
     lines = [f"write {path}: {text}" if text else _add_to_books_remedy(context, path) for path, text in values.items()]
     if any(len(live.options.get(path, ())) > MAX_SIMILAR_SHOWN for path in paths):
         lines.append(f"all that is offered: {command_line('options', context.desired.name)}")

@@ -20,7 +20,7 @@ from controller.model.field_values import (
 from controller.model.local_times import utc_hour
 from controller.model.names import name_difference, nfc
 from controller.model.observed import Absent, BooksRecord, Configuration, Unread
-from controller.planning.configuration_rules import without_refused
+from controller.planning.configuration_rules import without_refused_options
 from controller.planning.suggestions import MAX_SUGGESTIONS, suggest_options
 from controller.quick_dataclasses import dataclass
 
@@ -128,7 +128,9 @@ def _unresolved_problem(
 ) -> ResolutionProblem:
     """With what the reference may have meant: what it led to last, then what resembles it or the name that had."""
     last, selected = known.applied.get(path), live.values.get(live_path)
-    if not isinstance(last, Option) or not (led_to(ref, last) or (ref.by == "id" and ref.value == last.id)):
+    if not isinstance(last, Option) or not (
+        reference_led_to_option(ref, last) or (ref.by == "id" and ref.value == last.id)
+    ):
         last = None
     selected = selected if isinstance(selected, Option) else None
     active = tuple(option for option in live.options.get(live_path, ()) if not _is_retired(path, option, known.records))
@@ -139,13 +141,13 @@ def _unresolved_problem(
         record = known.records.get((str(ref_kind(live_path)), option.id)) if option else None
         if isinstance(record, BooksRecord) and record.name and (option is last or _matches_record(ref, record)):
             other_names.append(record.name)
-    possible = without_refused(live_path, (option for option in active if option is not renamed), live.values)
+    possible = without_refused_options(live_path, (option for option in active if option is not renamed), live.values)
     similar = suggest_options(ref, possible, other_names, selected)
     first = (renamed,) if renamed else ()
     return ResolutionProblem(path, "unresolved", str(ref), (*first, *similar)[:MAX_SUGGESTIONS], renamed)
 
 
-def led_to(ref: Ref, last: Option) -> bool:
+def reference_led_to_option(ref: Ref, last: Option) -> bool:
     """Whether this reference, by code or name, led to the option that was set last.
 
     An older state did not record by what it was found: then a reference that fits counts as the one.

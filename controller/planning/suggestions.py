@@ -98,7 +98,7 @@ class _Rarity(NamedTuple):
     weights: dict[str, float]
     unknown: float
 
-    def of(self, word: str) -> float:
+    def weight_of(self, word: str) -> float:
         return self.weights.get(word, self.unknown)
 
 
@@ -121,7 +121,7 @@ def _scores_by_key(ref: Ref, option: Option, rarity: _Rarity) -> Iterator[float]
     text, name, code = ref.value, option.name or "", option.code or ""
     if ref.by == "name":
         yield _name_similarity(text, name, rarity)
-        yield _equal_to_code_or_id(text, option)
+        yield _score_as_code_or_id(text, option)
         return
     if ref.by == "code":
         yield _code_similarity(_normalize_code(text), _normalize_code(code))
@@ -129,7 +129,7 @@ def _scores_by_key(ref: Ref, option: Option, rarity: _Rarity) -> Iterator[float]
         yield _name_similarity(text, option.id, rarity)
     similarity = _name_similarity(text, name, rarity)
     yield 0.9 * similarity if similarity >= _EQUAL_BUT_FOR_MARKS else 0.0
-    yield _equal_to_code_or_id(text, option)
+    yield _score_as_code_or_id(text, option)
 
 
 # Codes --------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def _normalize_code(text: str) -> str:
     return _normalize_name(text).plain.replace(" ", "")
 
 
-def _equal_to_code_or_id(text: str, option: Option) -> float:
+def _score_as_code_or_id(text: str, option: Option) -> float:
     code = _normalize_code(text)
     return 0.9 if code and code in (_normalize_code(option.code or ""), _normalize_code(option.id)) else 0.0
 
@@ -232,10 +232,10 @@ def _similarity_by_words(searched: _NormalizedName, name: _NormalizedName, rarit
     def best_match(word: str, words: Sequence[str]) -> float:
         return max(_word_similarity(word, other) for other in words)
 
-    total_weight = sum(rarity.of(word) for word in searched.words)
+    total_weight = sum(rarity.weight_of(word) for word in searched.words)
     if not total_weight:
         return 0.0
-    found_weight = sum(rarity.of(word) * best_match(word, name.words) for word in searched.words)
+    found_weight = sum(rarity.weight_of(word) * best_match(word, name.words) for word in searched.words)
     precision = sum(best_match(word, searched.words) for word in name.words) / len(name.words)
     same_start = 0.05 if _word_similarity(searched.words[0], name.words[0]) >= 0.9 else 0.0
     return min(1.0, 0.75 * found_weight / total_weight + 0.2 * precision + same_start)

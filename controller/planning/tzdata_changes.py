@@ -28,14 +28,14 @@ def time_sources(desired: DesiredMerchant) -> Mapping[str, str]:
     return sources
 
 
-def source_path(path: str) -> str:
+def recorded_source_path(path: str) -> str:
     """The path under which «last applied» records what a field was computed from."""
     return path + _RULES
 
 
 def explain_changed_rules(path: str, desired: DesiredMerchant, applied: Values) -> str:
     """That the same words mean another instant by a newer tzdata; empty where the words changed, or nothing."""
-    current_source, applied_source = time_sources(desired).get(path), applied.get(source_path(path))
+    current_source, applied_source = time_sources(desired).get(path), applied.get(recorded_source_path(path))
     if current_source is None or not isinstance(applied_source, str):
         return ""
     *applied_words, applied_release = applied_source.split(" ")

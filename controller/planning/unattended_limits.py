@@ -21,7 +21,7 @@ from controller.model.field_values import ENABLED_PATH
 from controller.model.holds import HeldBy, Hold
 from controller.model.plan import Actor, Change, ChangeClass, Direction, Finding, Plan, PlanStatus
 from controller.planning.holds import hold_changes
-from controller.planning.limits import LIMITS, FleetSize, LimitedPlans, count_changes, limit_for
+from controller.planning.limits import LIMITS, FleetSize, LimitedPlans, count_changes, effective_limit
 
 LIMIT_WINDOW = timedelta(hours=24)
 """The time over which automatic writes are added up: many small passes must not add up to an accident."""
@@ -42,7 +42,7 @@ CLASS_WORDS = {
 }
 
 
-def run_limits(limits: Mapping[ChangeClass, tuple[int, int]]) -> dict[ChangeClass, tuple[int, int]]:
+def limits_of_run(limits: Mapping[ChangeClass, tuple[int, int]]) -> dict[ChangeClass, tuple[int, int]]:
     """By class (number, per cent of the bound merchants); the number is the floor, the larger of the two the limit.
 
     limits  those of an apply, in this environment
@@ -72,7 +72,7 @@ def park_over_limit(
     if everyone:
         plans, findings = _park_classes_over_limit(limited.plans, fleet, written)
     else:
-        plans, findings = tuple(_park_over_floors(limited.plans, written, run_limits(fleet.limits))), ()
+        plans, findings = tuple(_park_over_floors(limited.plans, written, limits_of_run(fleet.limits))), ()
     return replace(limited, plans=plans, counts=count_changes(plans), findings=(*limited.findings, *findings))
 
 
@@ -106,7 +106,8 @@ def _park_over_floors(
         full = [cls for cls in limits if needed[cls] and needed[cls] > room[cls]]
         if full:
             findings = [
-                _parked_until_full_pass(plan.merchant, change_class, limits[change_class][0]) for change_class in full
+                _parked_until_full_pass_finding(plan.merchant, change_class, limits[change_class][0])
+                for change_class in full
             ]
             hold = Hold(HeldBy.LIMIT, findings[0].cause)
             yield hold_changes(plan, PlanStatus.WAITING, hold, *findings, actor=Actor.NOBODY)
@@ -122,10 +123,10 @@ def _park_classes_over_limit(
     # A merchant that could not be read may need the same change as the others: count it as if it did.
     unread = sum(plan.has_unread for plan in plans)
     exceeded = []
-    for change_class, limit in run_limits(fleet.limits).items():
+    for change_class, limit in limits_of_run(fleet.limits).items():
         floor, total = limit[0], planned[change_class] + written.get(change_class, 0)
         # The floor is written whoever could not be read: one of them among few changes keeps nobody waiting.
-        if planned[change_class] and total > floor and total + unread > limit_for(limit, fleet.bound_count):
+        if planned[change_class] and total > floor and total + unread > effective_limit(limit, fleet.bound_count):
             exceeded.append(change_class)
     findings = tuple(
         _exceeded_finding(change_class, plans, fleet, written.get(change_class, 0), unread, exceeded)
@@ -146,7 +147,7 @@ def _park_if_exceeded(plan: Plan, exceeded: list[ChangeClass], fleet_findings: t
     return hold_changes(plan, PlanStatus.BLOCKED, Hold(HeldBy.LIMIT, cause), *findings)
 
 
-def _parked_until_full_pass(merchant: str, change_class: ChangeClass, floor: int) -> Finding:
+def _parked_until_full_pass_finding(merchant: str, change_class: ChangeClass, floor: int) -> Finding:
     word = change_class.value
     cause = f"a run writes {floor:,} of the class {word} in 24 hours unasked, and more once everyone was looked at"
     remedy = "none: the next look at everyone judges it"
@@ -165,7 +166,7 @@ def _exceeded_finding(
     number = f"{len(merchants):,} merchant{'' if len(merchants) == 1 else 's'}"
     more = f"; {written:,} written in the last 24 hours" if written else ""
     more += f"; {unread:,} could not be read" if unread else ""
-    limit = limit_for(run_limits(fleet.limits)[change_class], fleet.bound_count)
+    limit = effective_limit(limits_of_run(fleet.limits)[change_class], fleet.bound_count)
     cause = (
         f"{number} {CLASS_WORDS[change_class]}{more}; "
         f"the limit of a run is {limit:,} of {fleet.bound_count:,} in 24 hours."

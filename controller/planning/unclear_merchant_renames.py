@@ -20,7 +20,7 @@ from shlex import quote
 
 from controller.model.desired import Fleet
 from controller.model.plan import Actor, Finding
-from controller.model.yaml_snippets import yaml_word
+from controller.model.yaml_snippets import quote_yaml_if_needed
 from controller.quick_dataclasses import dataclass
 
 UNCLEAR_CODE = "rename-unclear"
@@ -48,7 +48,7 @@ class Declaration:
     released: bool = False
 
 
-def remember_declarations(
+def declarations_after_load(
     before: Mapping[str, Declaration], fleet: Fleet, bound: Collection[str], configured: Collection[str]
 ) -> dict[str, Declaration]:
     """Everyone's declarations as of this load of the whole root.
@@ -71,10 +71,12 @@ def remember_declarations(
     for name, known in before.items():
         if name not in after:
             after[name] = known if known.went is not None else replace(known, went=number)
-    return _without_settled(after, bound)
+    return _drop_obsolete_declarations(after, bound)
 
 
-def _without_settled(declarations: Mapping[str, Declaration], bound: Collection[str]) -> dict[str, Declaration]:
+def _drop_obsolete_declarations(
+    declarations: Mapping[str, Declaration], bound: Collection[str]
+) -> dict[str, Declaration]:
     """Without those that went and have nothing that could be taken down, nor came when such a one went, or later."""
     pending = [each.went for name, each in declarations.items() if each.went is not None and name in bound]
     first = min(pending, default=None)
@@ -113,7 +115,7 @@ def find_possible_renames(declarations: Mapping[str, Declaration]) -> dict[str, 
     """By removed merchant who may be it; without those that a person has released."""
     newcomers = _Newcomers(declarations)
     gone = {name: each for name, each in declarations.items() if each.went is not None and not each.released}
-    found = ((name, *newcomers.who_may_be(each)) for name, each in gone.items())
+    found = ((name, *newcomers.evidence_and_heir(each)) for name, each in gone.items())
     return {name: PossibleRename(name, either, heir) for name, either, heir in found if either}
 
 
@@ -129,49 +131,53 @@ class _Newcomers:
             self._by_digest[each.came, each.first_digest].append(name)
         self._asked: dict[tuple[str, ...], tuple[Mapping[str, Evidence], str | None]] = {}
 
-    def who_may_be(self, removed: Declaration) -> tuple[Mapping[str, Evidence], str | None]:
+    def evidence_and_heir(self, removed: Declaration) -> tuple[Mapping[str, Evidence], str | None]:
         """By name the evidence, the strongest first; and the only one in its file."""
-        key = self._key(removed)
+        key = self._cache_key(removed)
         if key not in self._asked:
-            of_file = dict.fromkeys(self._of_file(removed), Evidence.FILE)
-            of_content = dict.fromkeys(self._of_content(removed), Evidence.CONTENT)
-            handed_on = dict.fromkeys(self._handed_on(removed, set()), Evidence.HANDED_ON)
+            of_file = dict.fromkeys(self._present_newcomers_by_file(removed), Evidence.FILE)
+            of_content = dict.fromkeys(self._present_newcomers_by_content(removed), Evidence.CONTENT)
+            handed_on = dict.fromkeys(self._present_newcomers_by_handing_on(removed, set()), Evidence.HANDED_ON)
             heir = next(iter(of_file)) if len(of_file) == 1 else None
             # Who has several kinds stands where the first mapping has it, with the evidence of the last: the strongest.
             self._asked[key] = of_file | of_content | handed_on | of_content | of_file, heir
         return self._asked[key]
 
-    def _key(self, removed: Declaration) -> tuple[str, ...]:
+    def _cache_key(self, removed: Declaration) -> tuple[str, ...]:
         """The same for those to whom the same answer is given: of a generated fleet hundreds may go and come at once,
         all alike."""
-        return (str(removed.went), removed.digest, *([removed.file] if self._in_its_file(removed) else []))
+        return (str(removed.went), removed.digest, *([removed.file] if self._newcomers_in_its_file(removed) else []))
 
-    def _of_file(self, removed: Declaration) -> Iterator[str]:
+    def _present_newcomers_by_file(self, removed: Declaration) -> Iterator[str]:
         """Those in its file; for one that went itself meanwhile, those in the file of that one."""
-        for name in self._in_its_file(removed):
+        for name in self._newcomers_in_its_file(removed):
             each = self._declarations[name]
             if each.went is None:
                 yield name
             elif not each.released:
-                yield from self._of_file(each)
+                yield from self._present_newcomers_by_file(each)
 
-    def _of_content(self, removed: Declaration) -> Iterator[str]:
-        return (name for name in self._declared_alike(removed) if self._declarations[name].went is None)
+    def _present_newcomers_by_content(self, removed: Declaration) -> Iterator[str]:
+        return (name for name in self._newcomers_of_same_content(removed) if self._declarations[name].went is None)
 
-    def _handed_on(self, removed: Declaration, followed: set[tuple[str, ...]]) -> Iterator[str]:
+    def _present_newcomers_by_handing_on(self, removed: Declaration, followed: set[tuple[str, ...]]) -> Iterator[str]:
         """Those who may be a newcomer that went itself meanwhile. `followed`: keys of whom that was asked already."""
-        for name in (*self._in_its_file(removed), *self._declared_alike(removed)):
+        for name in (*self._newcomers_in_its_file(removed), *self._newcomers_of_same_content(removed)):
             each = self._declarations[name]
             # Once for all who are alike: where hundreds come and go each day, the ways from one to another multiply.
-            if each.went is not None and not each.released and (key := self._key(each)) not in followed:
+            if each.went is not None and not each.released and (key := self._cache_key(each)) not in followed:
                 followed.add(key)
-                yield from (*self._of_file(each), *self._of_content(each), *self._handed_on(each, followed))
+                yield from (
+                    *self._present_newcomers_by_file(each),
+                    *self._present_newcomers_by_content(each),
+                    *self._present_newcomers_by_handing_on(each, followed),
+                )
 
-    def _in_its_file(self, removed: Declaration) -> list[str]:
+    def _newcomers_in_its_file(self, removed: Declaration) -> list[str]:
         assert removed.went is not None, "only who went is asked about"
         return self._by_file.get((removed.went, removed.file), []) if removed.alone else []
 
-    def _declared_alike(self, removed: Declaration) -> list[str]:
+    def _newcomers_of_same_content(self, removed: Declaration) -> list[str]:
         assert removed.went is not None, "only who went is asked about"
         return self._by_digest.get((removed.went, removed.digest), [])
 
@@ -206,9 +212,8 @@ def newcomers_text(possible: PossibleRename) -> str:
 
 
 def _remedy(removed: str, newcomer: str, bound: Collection[str]) -> str:
-    line = (
-        f"where {newcomer} is {removed}: in the manifest of {newcomer} write metadata.renamedFrom: {yaml_word(removed)}"
-    )
+    renamed_from = quote_yaml_if_needed(removed)
+    line = f"where {newcomer} is {removed}: in the manifest of {newcomer} write metadata.renamedFrom: {renamed_from}"
     if newcomer in bound:
         # Nothing is unbound by itself: its books may have been linked meanwhile.
         line += f"; then merchantctl state rm {quote(newcomer)}; its new company stays at Codat, to be deleted there"

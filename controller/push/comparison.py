@@ -27,7 +27,7 @@ class Books:
     ran_at: datetime
 
     @classmethod
-    def after(cls, last_success: Sync | None) -> Books | None:
+    def from_last_success(cls, last_success: Sync | None) -> Books | None:
         """None where nothing is in the books yet."""
         if last_success is None:
             return None
@@ -35,7 +35,7 @@ class Books:
         # Where Codat told only one of the two, it stands for the other.
         return cls(known[0], known[-1]) if known else None
 
-    def have(self, sent_at: datetime | None, created: datetime | None) -> bool:
+    def may_contain(self, sent_at: datetime | None, created: datetime | None) -> bool:
         """Whether a record is in them, or may be. `created` None: its date is not known."""
         return (sent_at is None or sent_at <= self.ran_at) and (created is None or created < self.until)
 
@@ -61,7 +61,7 @@ def compare_records(
             new.append(record)
         elif before.digest == record.digest:
             unchanged += 1
-        elif books and books.have(before.sent_at, record.created) and not resend:
+        elif books and books.may_contain(before.sent_at, record.created) and not resend:
             in_books.append(record)
         else:
             changed.append(record)
@@ -100,7 +100,7 @@ def compare_deletions(
         # An id that nothing is remembered of is deleted all the same: Codat may have it from elsewhere.
         if (rows or record_id in kept) and present.keys() <= set(kept.get(record_id, ())):
             unchanged += 1
-        elif books and any(books.have(row.sent_at, None) for row in certain) and not resend:
+        elif books and any(books.may_contain(row.sent_at, None) for row in certain) and not resend:
             in_books.append(record_id)
         else:
             to_send.append(record_id)

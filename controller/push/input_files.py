@@ -27,7 +27,7 @@ _TYPE_IS_MISSING = (
 )
 
 
-def read_into(spool: Spool, source: str, type_key: str | None) -> list[Complaint]:
+def read_into_spool(spool: Spool, source: str, type_key: str | None) -> list[Complaint]:
     """Reads all records of a source into a spool; what is wrong with it, each with its place.
 
     type_key  the type of records that do not stand in a list of one; None: as the file's name says

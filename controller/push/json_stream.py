@@ -82,7 +82,7 @@ def read_values(read: Callable[[int], str]) -> Iterator[Found]:
 
 def _read_object(text: _TextReader) -> Iterator[Found]:
     """A record or a document; of a document that is too long to be held, member by member."""
-    line, value = text.line, text.read_short_value()
+    line, value = text.line, text.read_value_if_buffered()
     if value is None and text.begins_document():
         yield from _read_members(text)
         return
@@ -208,7 +208,7 @@ class _TextReader:
             # A value that is longer is decoded from its beginning each time: doubled, that stays cheap.
             size *= 2
 
-    def read_short_value(self) -> Any:
+    def read_value_if_buffered(self) -> Any:
         """The next value where it is held already, or after one more portion; None where it is longer."""
         for attempt in range(2):
             try:

@@ -27,7 +27,7 @@ from controller.operations.bootstrap import (
 )
 from controller.operations.one_merchant import open_merchant
 from controller.push.comparison import Books, Remembered, compare_deletions, compare_records
-from controller.push.input_files import read_into
+from controller.push.input_files import read_into_spool
 from controller.push.limits import MissingRecords, Survey
 from controller.push.sending import (
     Sender,
@@ -96,13 +96,13 @@ async def push(
 ) -> PushReport:
     """Sends what is new, changed or to be deleted. Raises MistakenInput, or MerchantctlError where Codat takes none."""
     with Spool() as spool:
-        complaints = read_into(spool, request.source, request.type_key)
+        complaints = read_into_spool(spool, request.source, request.type_key)
         if complaints:
             raise MistakenInput(complaints)
         if not (spool.type_keys or spool.says_that_there_is_nothing):
             raise MistakenInput([f"there are no records: {', '.join(COMMERCE_DATA_TYPES)} are what is looked for"])
         async with open_merchant(settings, name, open_writer, environment) as (api, company, snapshot):
-            _require_linked(name, company)
+            _require_commerce_linked(name, company)
             live = read_configuration(await api.configuration(company.id), environment.clock())
             if not live.configured:
                 raise MerchantctlError(f"{name} is not configured yet: merchantctl apply --target {name}")
@@ -120,7 +120,7 @@ async def push(
             starts_anew = await _forget_if_connection_deleted(name, company, sender)
             # Only what Codat still had in hand, for the comparison: a lost answer is looked for under the lease.
             await settle_uploads(sender, wait_for_lost=False)
-            books = Books.after(await api.last_successful_sync(company.id))
+            books = Books.from_last_success(await api.last_successful_sync(company.id))
             pushing = _Push(spool, request, sender, books)
             survey = Survey(live.values, books.until if books else None)
             report = await pushing.preview(name, survey)
@@ -131,7 +131,7 @@ async def push(
             return await pushing.send_all()
 
 
-def _require_linked(name: str, company: Company) -> None:
+def _require_commerce_linked(name: str, company: Company) -> None:
     """Raises MerchantctlError where Codat takes no uploads (API notes 3.13)."""
     if not any(each.source_type == "Commerce" and each.status == LINKED for each in company.connections):
         raise MerchantctlError(f"{name} has no linked commerce connection; see merchantctl status {name}")
@@ -139,14 +139,14 @@ def _require_linked(name: str, company: Company) -> None:
 
 async def _forget_if_connection_deleted(name: str, company: Company, sender: Sender) -> bool:
     """Whether a connection was deleted since the last push, and with it all that was pushed (API notes 3.2 #10)."""
-    beside = await sender.store.uploads.load_connections(company.id)
+    beside = await sender.store.uploads.load_connection_ids(company.id)
     gone = beside.difference(each.id for each in company.connections)
     if gone:  # one look may have been answered from an older copy
         again = await sender.api.company(company.id)
         gone.difference_update(each.id for each in (again.connections if isinstance(again, Company) else ()))
     if gone:
         why = "a connection was deleted since, and what was pushed with it"
-        await sender.store.uploads.forget(company.id, sender.environment.clock(), why)
+        await sender.store.uploads.forget_company(company.id, sender.environment.clock(), why)
         sender.on_message(f"{name}: {why}, so all records are new to Codat")
     return bool(gone)
 
@@ -219,7 +219,9 @@ class _Push:
             on_wait=_waiting_notifier(self._request.on_message, type_key, waited_for),
         ) as lease:
             if waited_for:  # Codat may have booked meanwhile what the other one sent
-                self._books = Books.after(await self._sender.api.last_successful_sync(self._sender.company_id))
+                self._books = Books.from_last_success(
+                    await self._sender.api.last_successful_sync(self._sender.company_id)
+                )
             await settle_uploads(self._sender, COMMERCE_DATA_TYPES[type_key], wait_for_lost=True)
             deletions = self._select_and_count_deletions(type_key)
             sent = await send_in_batches(
@@ -238,9 +240,9 @@ class _Push:
     async def _select_and_count_records(self, type_key: str) -> AsyncIterator[Sequence[CommerceRecord]]:
         """The records of a type that are to be sent, in portions; counted."""
         for portion in self._spool.record_portions(type_key):
-            remembered = await self._remembered(type_key, [each.record_id for each in portion])
+            remembered = await self._load_remembered(type_key, [each.record_id for each in portion])
             found = compare_records(portion, remembered, self._books, resend=self._request.resend)
-            self._count(
+            self._add_counts(
                 type_key,
                 PushCounts(len(found.new), len(found.changed), 0, found.unchanged, len(found.in_books)),
                 [each.record_id for each in found.in_books],
@@ -250,16 +252,16 @@ class _Push:
     async def _select_and_count_deletions(self, type_key: str) -> AsyncIterator[Sequence[str]]:
         """The ids of a type that are to be deleted, in portions; counted."""
         for ids in self._spool.deletion_portions(type_key):
-            yield await self._select_and_count_among(type_key, ids)
+            yield await self._select_and_count_deletions_among(type_key, ids)
         if self._request.delete_missing:
             async for ids in self._missing_ids(type_key):
-                yield await self._select_and_count_among(type_key, ids)
+                yield await self._select_and_count_deletions_among(type_key, ids)
 
-    async def _select_and_count_among(self, type_key: str, ids: Sequence[str]) -> Sequence[str]:
-        remembered, kept = await self._remembered(type_key, ids), self._spool.kinds_by_id(type_key, ids)
+    async def _select_and_count_deletions_among(self, type_key: str, ids: Sequence[str]) -> Sequence[str]:
+        remembered, kept = await self._load_remembered(type_key, ids), self._spool.kinds_by_id(type_key, ids)
         found = compare_deletions(ids, remembered, kept, self._books, resend=self._request.resend)
         counts = PushCounts(0, 0, len(found.to_send), found.unchanged, len(found.in_books))
-        self._count(type_key, counts, found.in_books)
+        self._add_counts(type_key, counts, found.in_books)
         return found.to_send
 
     async def _missing_ids(self, type_key: str) -> AsyncIterator[Sequence[str]]:
@@ -268,13 +270,13 @@ class _Push:
         while ids := await self._uploads.load_present_ids(company_id, data_type, after, PORTION):
             # Behind the last id, not so many rows on: what is deleted meanwhile moves no portion.
             after = ids[-1]
-            named = self._spool.kinds_by_id(type_key, ids).keys() | self._spool.deleted_ids(type_key, ids)
+            named = self._spool.kinds_by_id(type_key, ids).keys() | self._spool.ids_to_delete_among(type_key, ids)
             yield [each for each in ids if each not in named]
 
-    async def _remembered(self, type_key: str, ids: Sequence[str]) -> Remembered:
+    async def _load_remembered(self, type_key: str, ids: Sequence[str]) -> Remembered:
         return await self._uploads.load_remembered(self._sender.company_id, COMMERCE_DATA_TYPES[type_key], ids)
 
-    def _count(self, type_key: str, counts: PushCounts, in_books: Sequence[str]) -> None:
+    def _add_counts(self, type_key: str, counts: PushCounts, in_books: Sequence[str]) -> None:
         data_type = COMMERCE_DATA_TYPES[type_key]
         self._counts[data_type] = self._counts.get(data_type, PushCounts()) + counts
         self._in_books += in_books[: MAX_EXAMPLES - len(self._in_books)]
@@ -313,7 +315,7 @@ async def _follow_processing(uploads: Sequence[Upload], sender: Sender, *, wait:
     return processed
 
 
-async def pushed_datasets(
+async def update_and_load_datasets(
     settings: Settings, name: str, *, environment: Environment = REAL_ENVIRONMENT
 ) -> tuple[PushedDataset, ...]:
     """The latest uploads of a merchant, the newest first, each with its status as of now."""

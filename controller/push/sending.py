@@ -167,7 +167,7 @@ async def _send(
         except OutcomeUnknown as error:
             lost = error
             try:
-                dataset_id = await _settle_lost(sender, _open_row(upload_id, data_type, len(pushed), begun_at))
+                dataset_id = await _settle_lost(sender, _new_upload_row(upload_id, data_type, len(pushed), begun_at))
             except (RemoteError, ApiUnusable, StateProblem) as unread:
                 why = f"may or may not have arrived, and the next push looks: {error}; {unread}"
                 return UploadFailure(data_type, len(pushed), why)
@@ -187,7 +187,7 @@ async def _send(
     return UploadFailure(data_type, len(pushed), f"did not arrive, {MAX_UPLOAD_ATTEMPTS} times: {lost}")
 
 
-def _open_row(upload_id: int, data_type: str, records: int, begun_at: datetime) -> UploadRow:
+def _new_upload_row(upload_id: int, data_type: str, records: int, begun_at: datetime) -> UploadRow:
     return UploadRow(upload_id, data_type, records, begun_at, None, "", "", None)
 
 

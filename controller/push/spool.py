@@ -107,7 +107,7 @@ class Spool:
         while rows := cursor.fetchmany(PORTION):
             yield [row[0] for row in rows]
 
-    def deleted_ids(self, type_key: str, record_ids: Collection[str]) -> set[str]:
+    def ids_to_delete_among(self, type_key: str, record_ids: Collection[str]) -> set[str]:
         """Which of these are to be deleted."""
         query = "SELECT record_id FROM deletions WHERE key = ? AND record_id IN (SELECT value FROM json_each(?))"
         return {row[0] for row in self._database.execute(query, (type_key, json.dumps([*record_ids])))}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from controller.codat.account_settings import changed_document, live_settings
+from controller.codat.account_settings import live_settings, settings_write_body
 from controller.codat.client import Client, Reader
 from controller.codat.raw_json import JsonObject
 from controller.model.account_settings import (
@@ -21,8 +21,8 @@ from controller.model.account_settings import (
     AppliedSetting,
     LiveSettings,
     is_as_declared,
-    part_of,
-    parts_of,
+    part_of_setting,
+    parts_of_settings,
 )
 from controller.model.errors import ApiUnusable, OutcomeUnknown, RemoteError, RemoteLimitReached, UsageError
 from controller.model.field_values import Value, value_from_json, value_to_json
@@ -34,12 +34,12 @@ from controller.reconcile.concurrency import unread_plan
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import (
     ends_run,
-    internal_error_plan,
     log_internal_error,
+    log_internal_error_as_plan,
     skipped_by_stop,
 )
 from controller.reconcile.fence import LockLost, prove_lock
-from controller.reconcile.hooks import apply_hook_change, load_hook_memory, read_live_hooks, record_adopted
+from controller.reconcile.hooks import apply_hook_change, load_hook_memory, read_live_hooks, record_adopted_hooks
 from controller.reconcile.merchant_lease import WRITTEN_TO_BY_ANOTHER, try_leases
 from controller.reconcile.request_estimate import add_settings_requests
 from controller.reporting.formatting import format_value
@@ -67,8 +67,8 @@ async def plan_account_settings(run: RunContext) -> Plan | None:
     if not (desired and run.scope.includes_account_settings and run.fleet.root_is_complete):
         return None
     try:
-        parts = parts_of(desired.values)
-        account = await _account_id(run) if VISIBLE_ACCOUNTS_PATH in parts else None
+        parts = parts_of_settings(desired.values)
+        account = await _load_or_read_account_id(run) if VISIBLE_ACCOUNTS_PATH in parts else None
         live = await read_live_settings(parts, account, run.api)
         there = await read_live_hooks({each.hook.kind for each in desired.hooks.values()}, run)
         hooks = (
@@ -82,7 +82,7 @@ async def plan_account_settings(run: RunContext) -> Plan | None:
     except Exception as error:
         if ends_run(error):
             raise
-        return internal_error_plan(ACCOUNT_NAME, error)
+        return log_internal_error_as_plan(ACCOUNT_NAME, error)
 
 
 async def read_live_settings(parts: Collection[str], account_id: str | None, api: Reader) -> LiveSettings:
@@ -101,7 +101,7 @@ async def read_live_settings(parts: Collection[str], account_id: str | None, api
     return LiveSettings(values, locked, unread)
 
 
-async def _account_id(run: RunContext) -> str | None:
+async def _load_or_read_account_id(run: RunContext) -> str | None:
     recorded = await run.store.account.load()
     return (recorded and recorded.client_id) or await run.api.client_id()
 
@@ -135,7 +135,7 @@ async def apply_account_settings(plan: Plan, run: RunContext) -> Outcome:
             if not is_ours:
                 return skipped_by_stop(run.stop) if run.stop.reason else ChangedSincePlan(WRITTEN_TO_BY_ANOTHER)
             await _record_in_sync(plan, run)
-            await record_adopted(plan, run)
+            await record_adopted_hooks(plan, run)
             return await _apply_changes(plan, run)
     except ApiUnusable as error:
         return Failed(str(error), retryable=True)
@@ -186,15 +186,15 @@ def _merge_troubles(troubles: list[Failed | ChangedSincePlan | Skipped], writes:
 async def _set_part(change: Change, run: RunContext) -> int:
     """Writes one part, where it still lacks something; how many writes that took."""
     wanted = {field.field: field.wanted for field in change.fields}
-    part = part_of(change.fields[0].field)
-    account = await _account_id(run) if part == VISIBLE_ACCOUNTS_PATH else None
+    part = part_of_setting(change.fields[0].field)
+    account = await _load_or_read_account_id(run) if part == VISIBLE_ACCOUNTS_PATH else None
     writes = 0
 
     async def read_then_write(api: Client) -> None:
         nonlocal writes
         writes = 0
         fresh = await api.settings_document(part, account)
-        missing = _settings_left_to_set(change, live_settings(part, fresh))
+        missing = _settings_to_set_unless_moved(change, live_settings(part, fresh))
         if missing:
             if part == PROFILE_PART and await _would_lose_authorization(fresh, run):
                 raise _WouldLose(
@@ -202,7 +202,7 @@ async def _set_part(change: Change, run: RunContext) -> int:
                     "which is replaced whole, would lose it: set this in the portal"
                 )
             await prove_lock(run)
-            await api.set_settings(part, changed_document(part, fresh, missing))
+            await api.set_settings(part, settings_write_body(part, fresh, missing))
             writes = 1
 
     lost: OutcomeUnknown | None = None
@@ -233,7 +233,7 @@ async def _would_lose_authorization(profile: JsonObject, run: RunContext) -> boo
     return any(row.key_id == AUTHORIZATION_KEY_ID for row in await run.store.proven_deliveries.load())
 
 
-def _settings_left_to_set(change: Change, live: LiveSettings) -> Mapping[str, Value]:
+def _settings_to_set_unless_moved(change: Change, live: LiveSettings) -> Mapping[str, Value]:
     """What is left to be set, by path. Raises _Moved where somebody else has moved a setting since the plan."""
     missing = {}
     for field in change.fields:

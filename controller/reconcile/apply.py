@@ -20,7 +20,7 @@ from controller.model.observed import LINKED, Absent
 from controller.model.plan import Change, ChangeKind, Plan
 from controller.model.report import Applied, Failed, Outcome, Unchanged
 from controller.reconcile.apply_configuration import set_configuration
-from controller.reconcile.apply_creates import announce_intent, create_company, create_connection
+from controller.reconcile.apply_creates import create_company, create_connection, intent_on_disk
 from controller.reconcile.apply_new_accounts import create_account
 from controller.reconcile.failure_policy import (
     ends_run,
@@ -76,7 +76,9 @@ async def _rename_company(
     return progress.after_write(findings=findings)
 
 
-async def _unlink(plan: Plan, _change: Change, progress: MerchantProgress, snapshot: RunSnapshot) -> MerchantProgress:
+async def _unlink_connection(
+    plan: Plan, _change: Change, progress: MerchantProgress, snapshot: RunSnapshot
+) -> MerchantProgress:
     company_id, connection_id = progress.require_company_id(), plan.connection_id
     assert connection_id is not None, "planning unlinks only a connection that it saw"
 
@@ -86,7 +88,9 @@ async def _unlink(plan: Plan, _change: Change, progress: MerchantProgress, snaps
         # A connection that is gone, or whose company is, is not linked any more, too.
         return all(each.status != LINKED for each in connections if each.id == connection_id)
 
-    unlinking = write_fenced(lambda api: progress.count_write(api.unlink(company_id, connection_id)), snapshot)
+    unlinking = write_fenced(
+        lambda api: progress.count_write(api.unlink_connection(company_id, connection_id)), snapshot
+    )
     try:
         await progress.write_or_check(unlinking, is_unlinked)
     except Rejected:
@@ -103,7 +107,7 @@ async def _delete_company(
     intents: list[Intent] = []
 
     async def delete(api: Client) -> None:
-        async with announce_intent(plan, snapshot, "delete", company_id=company_id) as intent:
+        async with intent_on_disk(plan, snapshot, "delete", company_id=company_id) as intent:
             intents.append(intent)
             await progress.count_write(api.delete_company(company_id))
 
@@ -132,10 +136,10 @@ async def _delete_connection(
         status = statuses.get(plan.connection_id or "")
         if status != LINKED:
             why = f"connection {plan.connection_id}, which takes its place, is {status or 'not there'} by now"
-            raise progress.changed_since_plan(why)
+            raise progress.halted_as_changed(why)
         if old_id not in statuses:
             return
-        async with announce_intent(plan, snapshot, change.kind.value, name=old_id, company_id=company_id) as intent:
+        async with intent_on_disk(plan, snapshot, change.kind.value, name=old_id, company_id=company_id) as intent:
             intents.append(intent)
             await progress.count_write(api.delete_connection(company_id, old_id))
 
@@ -161,7 +165,7 @@ CHANGE_HANDLERS: dict[
     ChangeKind.CREATE_ACCOUNT: create_account,
     ChangeKind.RENAME_COMPANY: _rename_company,
     ChangeKind.SET_CONFIGURATION: set_configuration,
-    ChangeKind.UNLINK_CONNECTION: _unlink,
+    ChangeKind.UNLINK_CONNECTION: _unlink_connection,
     ChangeKind.DELETE_CONNECTION: _delete_connection,
     ChangeKind.DELETE_COMPANY: _delete_company,
 }

@@ -58,7 +58,7 @@ async def set_configuration(
         await progress.count_write(api.set_configuration(company_id, sent))
 
     async def is_done() -> bool:
-        return not _first_difference(change, await _read_live(run.api, company_id, snapshot))
+        return not _describe_first_difference(change, await _read_live(run.api, company_id, snapshot))
 
     async def post() -> None:
         # The fewer documents are between their read and their write, the shorter is the time for an edit to be lost.
@@ -77,7 +77,7 @@ async def set_configuration(
         # The plan, or this read, may have been answered from an older copy. A second look is the one that counts.
         await run.sleep(run.recovery_times.first_look_s)
         await post()
-    after = await _read_back(plan, change, company_id, progress, snapshot)
+    after = await _read_back_and_verify(plan, change, company_id, progress, snapshot)
     unexpected = find_unexpected_changes(before, sent, after.document)
     findings = [dropped_field_finding(plan.merchant, path) for path in unexpected.dropped]
     for path in unexpected.changed:
@@ -94,7 +94,7 @@ async def _halt_if_not_linked(plan: Plan, company_id: str, progress: MerchantPro
     status = next((each.status for each in connections if each.id == plan.connection_id), None)
     if status != LINKED:
         why = f"refused while the accounting connection is {status or 'not there'}; it was linked when planned"
-        raise progress.failed(why, retryable=True) from None
+        raise progress.halted_as_failed(why, retryable=True) from None
 
 
 def _halt_if_changed(
@@ -105,25 +105,25 @@ def _halt_if_changed(
     if missing:
         # A document that lacks a whole section proves nothing: sent back, it would wipe what stands there.
         why = f"the configuration came without {min(missing)}, which was there before: unknown, and nothing is written"
-        raise progress.failed(why, retryable=True)
+        raise progress.halted_as_failed(why, retryable=True)
     if plan.observed_values:
         moved = describe_changes(
             plan.observed_values, live_values_of_declared_fields(snapshot.desired[plan.merchant], live)
         )
         if moved:
-            raise progress.changed_since_plan(moved)
+            raise progress.halted_as_changed(moved)
     violations = find_violations({**live.values, **_desired_values_at_live_paths(change, live)}, live)
     if violations:
         path, sentence = violations[0]
         why = f"the options moved since the plan: {path}: {sentence}"
-        raise progress.failed(why, retryable=True)
+        raise progress.halted_as_failed(why, retryable=True)
     if plan.document_changes:
         # What a rollout noted, to put it back one day, has to be what still stands there.
         touched = document_changes_by_field(change, live)
         moved_fields = sorted(name for name in touched if touched[name] != plan.document_changes.get(name))
         if moved_fields:
             why = f"how {', '.join(moved_fields)} stands in the document"
-            raise progress.changed_since_plan(why)
+            raise progress.halted_as_changed(why)
 
 
 def document_changes_by_field(
@@ -145,20 +145,20 @@ def _document_to_send(plan: Plan, change: Change, live: Configuration, snapshot:
     return restore_values(document, [exact[each.field] for each in change.fields if each.field in exact])
 
 
-async def _read_back(
+async def _read_back_and_verify(
     plan: Plan, change: Change, company_id: str, progress: MerchantProgress, snapshot: RunSnapshot
 ) -> Configuration:
     """What stands after the write. Raises MerchantHalted where that is not what was sent."""
     run = snapshot.run
     try:
         live = await _read_live(run.api, company_id, snapshot)
-        if _first_difference(change, live):
+        if _describe_first_difference(change, live):
             # An answer may come from an older copy for a while: look again before saying that somebody writes too.
             await run.sleep(run.recovery_times.first_look_s)
             live = await _read_live(run.api, company_id, snapshot)
     except RemoteError as error:
         raise MerchantHalted(fail_or_stop_run(error, change, progress.writes, snapshot)) from None
-    difference = _first_difference(change, live)
+    difference = _describe_first_difference(change, live)
     if not difference:
         return live
     earlier = snapshot.quarantined.get(plan.merchant)
@@ -166,9 +166,9 @@ async def _read_back(
     if earlier and earlier.reason.endswith(difference):
         # Once it may have been somebody else's edit; twice in the same way it is Codat, and a third time is no use.
         why = f"Codat normalises this, so write in the manifest what it keeps: {difference}"
-        raise progress.failed(why, retryable=False)
+        raise progress.halted_as_failed(why, retryable=False)
     why = f"somebody else writes too, or Codat keeps another value: {difference}"
-    raise progress.failed(why, retryable=True)
+    raise progress.halted_as_failed(why, retryable=True)
 
 
 async def _read_live(api: Reader, company_id: str, snapshot: RunSnapshot) -> Configuration:
@@ -183,7 +183,7 @@ def _take_recent_document(plan: Plan, progress: MerchantProgress, snapshot: RunS
     return recent
 
 
-def _first_difference(change: Change, live: Configuration) -> str:
+def _describe_first_difference(change: Change, live: Configuration) -> str:
     """The first sent field that does not stand as it was sent, in words; empty where all do."""
     for path, wanted in _desired_values_at_live_paths(change, live).items():
         stands = live.values.get(path)

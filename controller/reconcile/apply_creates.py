@@ -38,15 +38,15 @@ async def create_company(
         return (await relist_companies(snapshot)).listing
 
     for _ in range(MAX_STALE_LISTINGS):
-        listing = await snapshot.creates.listing_for_next_create(relist, snapshot.run.now)
+        listing = await snapshot.creates.take_listing_for_create(relist, snapshot.run.now)
         if listing.incomplete_reason:
             why = f"the companies could not be listed completely, so none is created: {listing.incomplete_reason}"
-            raise progress.failed(why, retryable=True)
+            raise progress.halted_as_failed(why, retryable=True)
         same_name = not_bound_to_others(listing.named(name), plan.merchant, snapshot.merchant_by_company_id)
         if same_name:
             ids = ", ".join(company.id for company in same_name)
             why = f"a company of the name {name!r} is there by now ({ids})"
-            raise progress.changed_since_plan(why)
+            raise progress.halted_as_changed(why)
         company = await snapshot.run.api.read_then_write(
             partial(_create_if_listing_is_fresh, plan=plan, listing=listing, progress=progress, snapshot=snapshot)
         )
@@ -54,7 +54,7 @@ async def create_company(
             snapshot.creates.companies[plan.merchant] = company.id
             return progress.after_write(company_id=company.id)
     why = f"company {name!r} was not created: each listing had grown old before there was room in the budget to do it"
-    raise progress.failed(why, retryable=True)
+    raise progress.halted_as_failed(why, retryable=True)
 
 
 async def _create_if_listing_is_fresh(
@@ -68,10 +68,10 @@ async def _create_if_listing_is_fresh(
     # The clocks of two machines differ a little.
     seen = SeenCompanies(listing.began - MAX_CLOCK_DIFFERENCE, listing.ids)
     try:
-        async with announce_intent(plan, snapshot, "company", name=name, seen=seen) as intent:
+        async with intent_on_disk(plan, snapshot, "company", name=name, seen=seen) as intent:
             company = await progress.count_write(api.create_company(name, intent.key))
     except CompanyBeingCreated as problem:
-        raise progress.changed_since_plan(str(problem)) from None
+        raise progress.halted_as_changed(str(problem)) from None
     # Outside of the intent's block: it is made. Should this fail, the intent stays open, and the next run finds it.
     try:
         await run.store.intents.settle_company(
@@ -79,7 +79,7 @@ async def _create_if_listing_is_fresh(
         )
     except CompanyTaken as problem:  # made, and another process has found it for its merchant: nothing is open
         await run.store.intents.close(intent.id, outcome="done", at=run.now())
-        raise progress.failed(str(problem), retryable=True) from None
+        raise progress.halted_as_failed(str(problem), retryable=True) from None
     return company
 
 
@@ -93,7 +93,7 @@ async def create_connection(
 
     async def read_then_create(api: Client) -> MerchantProgress:
         _halt_if_connected(await api.company(company_id), wanted.policy.replace_connection, progress)
-        async with announce_intent(plan, snapshot, "connection", company_id=company_id, platform=platform) as intent:
+        async with intent_on_disk(plan, snapshot, "connection", company_id=company_id, platform=platform) as intent:
             connection = await progress.count_write(api.create_connection(company_id, platform, intent.key))
         await snapshot.run.store.intents.settle_connection(
             intent.id, plan.merchant, connection_id=connection.id, at=snapshot.run.now()
@@ -110,7 +110,7 @@ def _halt_if_connected(company: Company | Absent, replaced_by: str | None, progr
     """`replaced_by`: only a connection of this platform is in the way; None: any one is."""
     if isinstance(company, Absent):
         why = "the company is not there any more, or not yet"
-        raise progress.failed(why, retryable=True)
+        raise progress.halted_as_failed(why, retryable=True)
     accounting = [
         each
         for each in company.connections
@@ -119,11 +119,11 @@ def _halt_if_connected(company: Company | Absent, replaced_by: str | None, progr
     if accounting:
         ids = ", ".join(f"{each.id}, {each.platform}, {each.status}" for each in accounting)
         why = f"company {company.id} has an accounting connection by now ({ids})"
-        raise progress.changed_since_plan(why)
+        raise progress.halted_as_changed(why)
 
 
 @asynccontextmanager
-async def announce_intent(
+async def intent_on_disk(
     plan: Plan,
     snapshot: RunSnapshot,
     kind: str,

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 
 from controller.codat.client import Client
 from controller.codat.from_wire import read_configuration
-from controller.model.account_types import pushed_name
+from controller.model.account_types import account_name_to_push
 from controller.model.errors import RemoteError, RemoteLimitReached, TransientError
 from controller.model.field_values import NewAccount, Option, Ref, parse_account_path
 from controller.model.observed import AccountPush
 from controller.model.plan import RECHECK_WAITING_AFTER, Actor, Change, ChangeKind, Finding, Plan
 from controller.planning.new_accounts import CHART_OF_ACCOUNTS, UNRESOLVED_CODE, find_obstacle, unresolved_new_accounts
-from controller.reconcile.apply_creates import announce_intent
+from controller.reconcile.apply_creates import intent_on_disk
 from controller.reconcile.books_for_new_accounts import read_books_for_new_accounts
 from controller.reconcile.merchant_progress import MerchantHalted, MerchantProgress
 from controller.reconcile.snapshot import RunSnapshot
@@ -38,42 +38,44 @@ async def create_account(
     made = snapshot.creates.accounts.setdefault(plan.merchant, {})
     is_last = change is [each for each in plan.changes if each.kind is ChangeKind.CREATE_ACCOUNT][-1]
     try:
-        intent, push = await _push(plan, change, progress, snapshot)
+        intent, push = await _push_account(plan, change, progress, snapshot)
         if push.is_pending and not is_last:
             why = "an account is still being created, and the next one waits for it"
-            raise progress.failed(why, retryable=True)
+            raise progress.halted_as_failed(why, retryable=True)
     except (MerchantHalted, RemoteError):
-        await _pull_and_settle(made, progress, snapshot)
+        await _ask_for_pull_and_settle(made, progress, snapshot)
         raise
     if not push.is_pending:
         made[intent.id] = push.account_ids
     if is_last:
-        await _pull_and_settle(made, progress, snapshot)
+        await _ask_for_pull_and_settle(made, progress, snapshot)
     return progress.after_write(findings=(_waiting_finding(plan, change),))
 
 
-async def _pull_and_settle(made: dict[int, tuple[str, ...]], progress: MerchantProgress, snapshot: RunSnapshot) -> None:
+async def _ask_for_pull_and_settle(
+    made: dict[int, tuple[str, ...]], progress: MerchantProgress, snapshot: RunSnapshot
+) -> None:
     """What was created is settled once its pull is asked for; until then a later run asks."""
-    if made and await ask_for_pull(progress.require_company_id(), snapshot, progress):
+    if made and await ask_for_accounts_pull(progress.require_company_id(), snapshot, progress):
         for intent_id in made:
             await snapshot.run.store.intents.close(intent_id, outcome="done", at=snapshot.run.now())
 
 
-async def _push(
+async def _push_account(
     plan: Plan, change: Change, progress: MerchantProgress, snapshot: RunSnapshot
 ) -> tuple[Intent, AccountPush]:
     """The operation, done or still under way after some seconds. MerchantHalted where the books did not take it."""
     run, desired, intents = snapshot.run, snapshot.desired[plan.merchant], list[Intent]()
     path, ref, new = _declared_new_account(change, desired.fields)
     company_id, connection_id = progress.require_company_id(), str(plan.connection_id)
-    await _halt_unless_lacking(plan, path, ref, new, progress, snapshot)
+    await _halt_on_create_obstacle(plan, path, ref, new, progress, snapshot)
 
     async def read_then_push(api: Client) -> AccountPush:
         live = read_configuration(await api.configuration(company_id), run.service_now())
         if not unresolved_new_accounts({path: ref}, live):
-            raise progress.changed_since_plan(f"{ref} is offered by now for {path}")
+            raise progress.halted_as_changed(f"{ref} is offered by now for {path}")
         account = _account_to_push(str(desired.platform), change, new)
-        async with announce_intent(plan, snapshot, ACCOUNT_INTENT, name=str(ref), company_id=company_id) as intent:
+        async with intent_on_disk(plan, snapshot, ACCOUNT_INTENT, name=str(ref), company_id=company_id) as intent:
             intents.append(intent)
             return await progress.count_write(api.push_account(company_id, connection_id, account, intent.key))
 
@@ -81,11 +83,13 @@ async def _push(
     if push.status in ("Failed", "TimedOut"):
         await run.store.intents.close(intents[-1].id, outcome="not done", at=run.now())
         why = f"the books did not take account {new.name!r}: {push.message or push.status}"
-        raise progress.failed(why, retryable=False)
+        raise progress.halted_as_failed(why, retryable=False)
     return intents[-1], push
 
 
-async def ask_for_pull(company_id: str, snapshot: RunSnapshot, progress: MerchantProgress | None = None) -> bool:
+async def ask_for_accounts_pull(
+    company_id: str, snapshot: RunSnapshot, progress: MerchantProgress | None = None
+) -> bool:
     """Has the chart of accounts pulled, so that a new account is offered. False where it has to be asked for again: a
     pull that began before the account was there may run, or the quota has no room for it."""
     request = snapshot.run.api.refresh_type(company_id, CHART_OF_ACCOUNTS)
@@ -106,7 +110,7 @@ def _declared_new_account(change: Change, fields: Mapping[str, object]) -> tuple
     return path, ref, ref.create
 
 
-async def _halt_unless_lacking(
+async def _halt_on_create_obstacle(
     plan: Plan, path: str, ref: Ref, new: NewAccount, progress: MerchantProgress, snapshot: RunSnapshot
 ) -> None:
     """What was planned may rest on an older answer, and another machine may have created it since."""
@@ -115,7 +119,7 @@ async def _halt_unless_lacking(
     books = await read_books_for_new_accounts(api, company_id, str(plan.connection_id), {path: ref}, now, made)
     obstacle = find_obstacle(path, new, books, await api.data_status(company_id), now)
     if obstacle:
-        raise progress.changed_since_plan(obstacle.cause)
+        raise progress.halted_as_changed(obstacle.cause)
 
 
 def _account_to_push(platform: str, change: Change, new: NewAccount) -> dict[str, str]:
@@ -125,7 +129,7 @@ def _account_to_push(platform: str, change: Change, new: NewAccount) -> dict[str
     section = "payments" if "payments" in sections else min(sections)
     account = {
         "nominalCode": new.code,
-        "name": pushed_name(platform, section, new),
+        "name": account_name_to_push(platform, section, new),
         "description": new.description,
         "fullyQualifiedCategory": new.type,
     }

@@ -29,7 +29,7 @@ async def read_books_for_new_accounts(
     pushes = [each for each in await api.account_pushes(company_id) if each.connection_id in ("", connection_id)]
     unfinished = await _unfinished_reason(api, company_id, pushes, now, made)
     same = {path: await _read_accounts_like(api, company_id, ref.create) for path, ref in refs.items() if ref.create}
-    return BooksForNewAccounts(await api.account_types(company_id, connection_id), same, unfinished)
+    return BooksForNewAccounts(await api.creatable_account_types(company_id, connection_id), same, unfinished)
 
 
 async def _unfinished_reason(
@@ -43,7 +43,7 @@ async def _unfinished_reason(
         if push.requested_at and now - push.requested_at > RECENT_PUSH:
             continue
         for account_id in (each for each in push.account_ids if each not in made):
-            if isinstance(await api.record(company_id, RefKind.ACCOUNT, account_id), Absent):
+            if isinstance(await api.books_record(company_id, RefKind.ACCOUNT, account_id), Absent):
                 return f"account {account_id}, created by a request{at}, is not in the pulled data yet"
     return ""
 

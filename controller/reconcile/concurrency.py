@@ -14,7 +14,7 @@ from controller.model.plan import RECHECK_UNREAD_AFTER, Actor, Finding, Plan, Pl
 from controller.model.report import Failed, Outcome
 from controller.reconcile.failure_policy import (
     ends_run,
-    internal_error_plan,
+    log_internal_error_as_plan,
     record_internal_error,
     stop_for_unusable_api,
 )
@@ -57,7 +57,7 @@ async def plan_all(
         except Exception as error:
             if ends_run(error):
                 raise
-            return internal_error_plan(merchant, error)
+            return log_internal_error_as_plan(merchant, error)
 
     mixed = sorted(merchants, key=lambda name: crc32(name.encode()))
     if looked_at is not None:

@@ -28,14 +28,14 @@ async def fail_concurrent_creates(snapshot: RunSnapshot, outcomes: Mapping[str, 
     if run.waits_for_lost_creates:
         run.on_message("looking once more whether somebody else created the same at the same time")
         await run.stop.wait_unless_stopped(run.sleep(run.recovery_times.first_look_s))
-    seen = await _look_again(snapshot)
+    seen = await _reread_created_companies(snapshot)
     duplicates = {
         name: words for name, companies in seen.items() if (words := _duplicate_words(name, companies, snapshot))
     }
     return {name: _failed_as_duplicate(words, outcomes.get(name)) for name, words in duplicates.items()}
 
 
-async def _look_again(snapshot: RunSnapshot) -> dict[str, tuple[Company, ...]]:
+async def _reread_created_companies(snapshot: RunSnapshot) -> dict[str, tuple[Company, ...]]:
     """By merchant its own company, where that is seen, and those that bear its name. Raises RemoteError."""
     made = snapshot.creates
     ours = {name: company_id for name, (company_id, _) in made.connections.items()} | made.companies

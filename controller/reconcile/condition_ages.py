@@ -16,7 +16,7 @@ from state import ConditionsRow, Store
 UNKNOWN = ConditionStatus.UNKNOWN.value[0]
 
 
-async def note_conditions(plans: Sequence[Plan], store: Store, at: datetime, everyone: bool) -> None:
+async def record_conditions(plans: Sequence[Plan], store: Store, at: datetime, everyone: bool) -> None:
     """What moved since the last look that could see it, from `at` on."""
     before = await store.conditions.load_statuses(None if everyone else {each.merchant for each in plans})
     now = {each.merchant: statuses_as_text(each.conditions) for each in plans if each.conditions}
@@ -53,21 +53,21 @@ def parse_statuses(standing: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in standing.split(" ") if "=" in part)
 
 
-async def with_condition_ages(plans: Sequence[Plan], store: Store) -> tuple[Plan, ...]:
+async def add_condition_ages(plans: Sequence[Plan], store: Store) -> tuple[Plan, ...]:
     """The plans, whose conditions say since when, as far as that is remembered."""
     rows = await store.conditions.load({each.merchant for each in plans})
-    return tuple(replace(each, conditions=_with_ages(each.conditions, rows.get(each.merchant))) for each in plans)
+    return tuple(replace(each, conditions=_add_known_ages(each.conditions, rows.get(each.merchant))) for each in plans)
 
 
-def _with_ages(conditions: tuple[Condition, ...], row: ConditionsRow | None) -> tuple[Condition, ...]:
+def _add_known_ages(conditions: tuple[Condition, ...], row: ConditionsRow | None) -> tuple[Condition, ...]:
     """What a finding dates already stays; one that stands otherwise by now is not dated by what stood before."""
     if row is None:
         return conditions
     stood = parse_statuses(row.standing)
-    return tuple(_with_age(each, stood.get(each.type), row.since) for each in conditions)
+    return tuple(_add_age_if_known(each, stood.get(each.type), row.since) for each in conditions)
 
 
-def _with_age(condition: Condition, stood: str | None, since: Mapping[str, str]) -> Condition:
+def _add_age_if_known(condition: Condition, stood: str | None, since: Mapping[str, str]) -> Condition:
     when = since.get(condition.type)
     if condition.since or when is None or stood != condition.status.value[0]:
         return condition

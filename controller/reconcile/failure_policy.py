@@ -79,7 +79,7 @@ def ends_run(error: BaseException) -> bool:
     return isinstance(error, ApiUnusable | StoppedBySignal | StateUnusable | StateLocked)
 
 
-def internal_error_plan(merchant: str, error: Exception) -> Plan:
+def log_internal_error_as_plan(merchant: str, error: Exception) -> Plan:
     """The plan of a merchant that could not be thought about: never in sync, never missing."""
     cause = log_internal_error(merchant, error)
     remedy = f"please report it, with what this shows: merchantctl -vv plan --target {quote(merchant)}"
@@ -98,11 +98,11 @@ def internal_error_text(error: Exception) -> str:
     return f"a fault of merchantctl itself: {type(error).__name__}: {printable_line(str(error))}".rstrip(": ")
 
 
-def printable_line(text: str, most: int = 300) -> str:
+def printable_line(text: str, max_length: int = 300) -> str:
     """What can be stored and printed of a text, whatever came with it: one line."""
     line = text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
     line = " ".join(line.split())
-    return line if len(line) <= most else f"{line[:most]} …"
+    return line if len(line) <= max_length else f"{line[:max_length]} …"
 
 
 async def record_internal_error(plan: Plan, error: Exception, writes: int, snapshot: RunSnapshot) -> Failed:
@@ -120,16 +120,16 @@ async def record_internal_error(plan: Plan, error: Exception, writes: int, snaps
     return failed
 
 
-async def save_without_unfit_rows(note: Callable[[Sequence[T]], Awaitable[object]], rows: Sequence[T]) -> None:
+async def save_without_unfit_rows(save: Callable[[Sequence[T]], Awaitable[object]], rows: Sequence[T]) -> None:
     """Notes all rows at once; where one of them cannot be kept, each on its own, without that one."""
     try:
-        await note(rows)
+        await save(rows)
     except Exception as error:
         if ends_run(error):
             raise
         for row in rows:
             try:
-                await note([row])
+                await save([row])
             except Exception as one:
                 if ends_run(one):
                     raise

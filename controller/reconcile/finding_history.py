@@ -33,7 +33,7 @@ from controller.model.run_policy import Author, Records
 from controller.planning.flapping import FLAPPING_CODE, LEAST, WITHIN, Occurrence, find_flapping
 from controller.planning.limits import MASS_LOSS_CODE
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.condition_ages import note_conditions
+from controller.reconcile.condition_ages import record_conditions
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import log_internal_error, save_without_unfit_rows
 from controller.reconcile.last_looks import record_last_looks
@@ -72,7 +72,7 @@ class _LedgerState:
     occurrence_counts: Mapping[LedgerKey, int] = field(default_factory=dict)
 
 
-async def record_and_date_findings(
+async def record_look_and_date_findings(
     plan: FleetPlan, run: RunContext, at: datetime, executed: ExecutedRun | None = None
 ) -> FleetPlan:
     """The plan with since when and how often each finding came, and since when a condition is not met; noted down
@@ -87,11 +87,13 @@ async def record_and_date_findings(
             await store.findings.count_occurrences(names, at - OCCURRENCE_COUNT_WINDOW),
         )
         since = {key: each.found_at for key, each in ledger.open_findings.items()}
-        known = plan if run.records is Records.NONE else plan.without(await _looked_at_later(run, at, executed))
+        known = (
+            plan if run.records is Records.NONE else plan.without(await _merchants_looked_at_later(run, at, executed))
+        )
         if run.records is not Records.NONE:
-            since |= await _note_findings(known, run, at, ledger, executed)
+            since |= await _record_findings(known, run, at, ledger, executed)
         if run.records is Records.ALL:
-            await note_conditions(_plans_without_writes(known, executed), store, at, plan.scope.is_everyone)
+            await record_conditions(_plans_without_writes(known, executed), store, at, plan.scope.is_everyone)
         plan = _with_finding_ages(plan, since, ledger)
         if run.records is not Records.NONE:
             await record_last_looks(plan, executed.outcomes if executed else {}, run, at)
@@ -105,7 +107,7 @@ async def record_and_date_findings(
     return plan
 
 
-async def _looked_at_later(run: RunContext, at: datetime, executed: ExecutedRun | None) -> frozenset[str]:
+async def _merchants_looked_at_later(run: RunContext, at: datetime, executed: ExecutedRun | None) -> frozenset[str]:
     """Whom another run has looked at since this one looked, and to whom this one wrote nothing: that one knows better.
 
     What is dated in the future comes from a clock that was wrong.
@@ -135,12 +137,12 @@ def _covered_merchants(plan: FleetPlan) -> frozenset[str] | None:
 # Noting -------------------------------------------------------------------------------------------------
 
 
-async def _note_findings(
+async def _record_findings(
     plan: FleetPlan, run: RunContext, at: datetime, ledger: _LedgerState, executed: ExecutedRun | None
 ) -> dict[LedgerKey, datetime]:
     """When each finding of the plan was found; empty where only what was mended is noted."""
     store, fleet, everything = run.store, run.fleet, run.records is Records.ALL
-    found = [*_all_findings(plan), *_findings_of_outcomes(executed)] if everything else []
+    found = [*_all_findings(plan), *_findings_left_to_merchants(executed)] if everything else []
     gone: tuple[LedgerKey, ...] = ()
     if everything:
         unsettled = {each.merchant for each in await store.intents.load_open()}
@@ -149,11 +151,11 @@ async def _note_findings(
         )
     rows = {each.key: _finding_row(each, fleet, news=run.policy.automatic) for each in found}
     known = ledger.open_findings
-    is_new = any(key not in known or known[key].has_moved(row) for key, row in rows.items())
+    is_new = any(key not in known or known[key].value_differs_from(row) for key, row in rows.items())
     number = executed.run_id if executed else await _record_look_as_run(run, at, is_new or bool(gone))
     plans = {each.merchant: each for each in plan.every_plan}
     endings = [_ending(ledger.open_findings[key], plans.get(key[0]), fleet, number) for key in gone]
-    mended, tried = _mended_and_tried(plan, executed)
+    mended, tried = _mended_and_tried_findings(plan, executed)
     since: dict[LedgerKey, datetime] = {}
 
     async def note(some: Sequence[Finding]) -> None:
@@ -218,14 +220,16 @@ def _ending(open_: OccurrenceRow, plan: Plan | None, fleet: Fleet, run: int | No
     has_left = merchant not in fleet.known_names if fleet.is_complete else plan is None
     if has_left and merchant not in (FLEET_KEY, ACCOUNT_NAME):
         return FindingEnding(open_.key, Ended.LEFT, run)
-    wish = manifest_part_of(open_.key, fleet)
-    wish_moved = (open_.wish is not None and wish != open_.wish) or (plan is not None and (code, field) in plan.ignored)
-    how = classify_ending(code, written=open_.tried_run is not None, wish_moved=wish_moved)
+    wish = declared_value_at_finding(open_.key, fleet)
+    manifest_changed = (open_.wish is not None and wish != open_.wish) or (
+        plan is not None and (code, field) in plan.ignored
+    )
+    how = classify_ending(code, written=open_.tried_run is not None, manifest_changed=manifest_changed)
     wanted = value_to_json(plan.resolved_values[field]) if plan and field in plan.resolved_values else None
     return FindingEnding(open_.key, how, open_.tried_run if how is Ended.MENDED else run, wanted)
 
 
-def manifest_part_of(key: LedgerKey, fleet: Fleet) -> str | None:
+def declared_value_at_finding(key: LedgerKey, fleet: Fleet) -> str | None:
     """The manifest's part in a finding: what it declares at the field, or all that it says where there is none."""
     merchant, _, field = key
     if merchant == ACCOUNT_NAME:
@@ -247,7 +251,7 @@ def manifest_part_of(key: LedgerKey, fleet: Fleet) -> str | None:
     return json.dumps(value_to_json(wanted.fields[field])) if field in wanted.fields else "undeclared"
 
 
-def _mended_and_tried(
+def _mended_and_tried_findings(
     plan: FleetPlan, executed: ExecutedRun | None
 ) -> tuple[dict[LedgerKey, FindingEnding], tuple[LedgerKey, ...]]:
     """What the run has put right, and what it may have."""
@@ -275,7 +279,7 @@ def _mended_and_tried(
     return mended, tuple(tried)
 
 
-def _findings_of_outcomes(executed: ExecutedRun | None) -> Iterable[Finding]:
+def _findings_left_to_merchants(executed: ExecutedRun | None) -> Iterable[Finding]:
     """What a new connection waits for is known before anybody looks at it."""
     for outcome in executed.outcomes.values() if executed else ():
         if isinstance(outcome, Applied):
@@ -289,7 +293,7 @@ def _finding_row(finding: Finding, fleet: Fleet, *, news: bool) -> FindingRow:
         live=value_to_json(finding.live),
         wanted=value_to_json(finding.wanted),
         cause=finding.cause,
-        wish=manifest_part_of(finding.key, fleet),
+        wish=declared_value_at_finding(finding.key, fleet),
         is_news=news and (is_drift(finding) or finding.code == FLAPPING_CODE),
     )
 
@@ -314,7 +318,7 @@ async def _add_flapping_findings(plan: FleetPlan, store: Store, at: datetime) ->
     open_ = {row.key for row in rows if row.gone_at is None}
 
     def with_flapping(one: Plan) -> Plan:
-        return _with_flapping_findings(one, recurring.get(one.merchant, {}), open_, at)
+        return _add_flapping_findings_to_plan(one, recurring.get(one.merchant, {}), open_, at)
 
     account = with_flapping(plan.account) if plan.account else None
     return replace(plan, plans=tuple(with_flapping(each) for each in plan.plans), account=account)
@@ -328,7 +332,7 @@ def _occurrence(row: OccurrenceRow, authors: Mapping[int, tuple[str, str]]) -> O
     return Occurrence(row.found_at, direction, ended, by, revision, live)
 
 
-def _with_flapping_findings(
+def _add_flapping_findings_to_plan(
     plan: Plan, recurring: Mapping[LedgerKey, list[Occurrence]], open_: Collection[LedgerKey], at: datetime
 ) -> Plan:
     """`recurring`: of this merchant, what came again and again."""
@@ -355,13 +359,13 @@ def _is_undeclared_field(field: str, plan: Plan) -> bool:
 
 
 def _with_finding_ages(plan: FleetPlan, since: Mapping[LedgerKey, datetime], ledger: _LedgerState) -> FleetPlan:
-    findings = tuple(_with_age(each, since, ledger) for each in plan.findings)
+    findings = tuple(_with_age_and_occurrences(each, since, ledger) for each in plan.findings)
     account = _plan_with_finding_ages(plan.account, since, ledger) if plan.account else None
     plans = tuple(_plan_with_finding_ages(each, since, ledger) for each in plan.plans)
     return replace(plan, plans=plans, findings=findings, account=account)
 
 
-def _with_age(finding: Finding, since: Mapping[LedgerKey, datetime], ledger: _LedgerState) -> Finding:
+def _with_age_and_occurrences(finding: Finding, since: Mapping[LedgerKey, datetime], ledger: _LedgerState) -> Finding:
     times = ledger.occurrence_counts.get(finding.key, 0) + (finding.key not in ledger.open_findings)
     return replace(finding, since=since.get(finding.key), occurrences=max(1, times))
 
@@ -369,11 +373,13 @@ def _with_age(finding: Finding, since: Mapping[LedgerKey, datetime], ledger: _Le
 def _plan_with_finding_ages(plan: Plan, since: Mapping[LedgerKey, datetime], ledger: _LedgerState) -> Plan:
     if not plan.findings:
         return plan
-    findings = tuple(_with_age(each, since, ledger) for each in plan.findings)
-    return replace(plan, findings=findings, conditions=_conditions_since(plan.conditions, findings))
+    findings = tuple(_with_age_and_occurrences(each, since, ledger) for each in plan.findings)
+    return replace(plan, findings=findings, conditions=_conditions_dated_by_findings(plan.conditions, findings))
 
 
-def _conditions_since(conditions: tuple[Condition, ...], findings: tuple[Finding, ...]) -> tuple[Condition, ...]:
+def _conditions_dated_by_findings(
+    conditions: tuple[Condition, ...], findings: tuple[Finding, ...]
+) -> tuple[Condition, ...]:
     """Not met since the finding that is its reason was first seen, and Ready as long as what it waits for."""
     dated = [(each.code, each.since) for each in findings if each.since]
     # The newest first, so that of several findings of a code the oldest is written last, and stays.

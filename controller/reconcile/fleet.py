@@ -15,10 +15,10 @@ from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome
 from controller.model.run_policy import Records, Scope
-from controller.planning.during_manual_sync import hold_during
+from controller.planning.during_manual_sync import hold_during_manual_sync
 from controller.planning.holds import hold_if_closed, hold_if_left_to_rollout
 from controller.planning.limits import count_changes
-from controller.planning.merchant_renames import RenamePlan, with_rename
+from controller.planning.merchant_renames import RenamePlan, with_rename_or_finding
 from controller.reconcile.account_settings import (
     add_account_settings_plan,
     apply_account_settings,
@@ -36,7 +36,7 @@ from controller.reconcile.failure_policy import (
     save_without_unfit_rows,
     stop_for_unusable_api,
 )
-from controller.reconcile.finding_history import NOT_ALL_RECORDED, ExecutedRun, begin_run, record_and_date_findings
+from controller.reconcile.finding_history import NOT_ALL_RECORDED, ExecutedRun, begin_run, record_look_and_date_findings
 from controller.reconcile.fleet_membership import record_membership_change
 from controller.reconcile.fleet_plan import build_fleet_plan
 from controller.reconcile.load_snapshot import recover_then_snapshot
@@ -45,9 +45,9 @@ from controller.reconcile.merchant_lease import awaited_leases
 from controller.reconcile.pass_takeovers import Takeovers
 from controller.reconcile.persist import history_events, persist_configured
 from controller.reconcile.plan_merchant import Applier, apply_and_record
-from controller.reconcile.recent_changes import recent_automatic_changes
+from controller.reconcile.recent_changes import count_recent_automatic_changes
 from controller.reconcile.retry_lost_creates import retry_lost_creates
-from controller.reconcile.saved_plan_check import drop_stale
+from controller.reconcile.saved_plan_check import drop_stale_plans
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reconcile.unchanged_looks import UnchangedLooks
 from controller.reporting.formatting import format_count
@@ -71,19 +71,19 @@ async def reconcile(
     snapshot = await recover_then_snapshot(run)
     # Not before: this pass has looked for the lost creates, and two may not look for the same ones (decision 33).
     takeovers.allow()
-    plan, stale = drop_stale(await plan_fleet_and_account_settings(snapshot, began=started), saved_plan)
-    with run.in_flight_changes.reserved(plan.plans):
+    plan, stale = drop_stale_plans(await plan_fleet_and_account_settings(snapshot, began=started), saved_plan)
+    with run.in_flight_changes.reserve(plan.plans):
         writable = may_write_else_stop(plan, run.stop)
         if plan.refusal:
             # Nobody has declined these manifests: whoever comes with the next ones did not come with these.
             # Not with renames: nothing is renamed in the state yet, and these rows stand under the new names already.
             if run.policy.automatic and not snapshot.renames.acting:
                 await record_membership_change(snapshot.declared, run.store, after_renames=False)
-            return await record_plan(await _apply_account_settings_if_automatic(plan, run), run, started, takeovers)
+            return await record_look(await _apply_account_settings_if_automatic(plan, run), run, started, takeovers)
         if writable:
             plan, agreed = confirm_what_can_be_shown(plan, confirm)
             if not agreed:
-                return await record_plan(plan, run, started, takeovers)
+                return await record_look(plan, run, started, takeovers)
         # Stopped before anybody was asked: it goes through `execute` all the same, which begins nothing after a stop.
         report = await execute(plan, snapshot, applier, started, stale, takeovers)
         return replace(report, confirmed=writable)
@@ -106,7 +106,7 @@ async def plan_fleet(
 
     async def record_if_unchanged(plan: Plan) -> None:
         if unchanged:
-            await unchanged.add(_with_holds(plan, snapshot))
+            await unchanged.add(_add_holds(plan, snapshot))
 
     plans = await plan_all(
         sorted(snapshot.desired), snapshot, run.parallelism, run.on_progress, looked_at, record_if_unchanged
@@ -115,22 +115,22 @@ async def plan_fleet(
         await unchanged.record()
     # Whatever is agreed to later: a verdict is about a look, and nothing is written to whoever has one.
     await run.store.in_sync_cache.save_keys(snapshot.new_in_sync_keys)
-    plans = [_with_holds(plan, snapshot) for plan in plans]
+    plans = [_add_holds(plan, snapshot) for plan in plans]
     reads_to_repeat = run.api.reads - snapshot.reads_at_start if will_be_repeated else 0
-    return build_fleet_plan(snapshot, plans, reads_to_repeat, await recent_automatic_changes(run))
+    return build_fleet_plan(snapshot, plans, reads_to_repeat, await count_recent_automatic_changes(run))
 
 
-def _with_holds(plan: Plan, snapshot: RunSnapshot) -> Plan:
+def _add_holds(plan: Plan, snapshot: RunSnapshot) -> Plan:
     """The plan with what holds this merchant, whatever becomes of the others.
 
     The first hold stays, since it leaves the next ones no changes to hold: what a person has said goes before ours.
     """
     merchant, renames = plan.merchant, snapshot.renames
     plan = hold_if_closed(plan, snapshot.desired[merchant], snapshot.run.service_now())
-    plan = hold_during(plan, snapshot.open_manual_syncs.get(merchant))
+    plan = hold_during_manual_sync(plan, snapshot.open_manual_syncs.get(merchant))
     plan = hold_if_left_to_rollout(plan, snapshot.holds.get(merchant))
     plan = hold_if_quarantined(plan, snapshot)
-    return with_rename(plan, renames.acting.get(merchant), renames.already.get(merchant))
+    return with_rename_or_finding(plan, renames.acting.get(merchant), renames.already.get(merchant))
 
 
 async def plan_fleet_and_account_settings(
@@ -152,13 +152,13 @@ async def _apply_account_settings_if_automatic(plan: FleetPlan, run: RunContext)
     return replace(plan, account=plan_after(plan.account, outcome))
 
 
-async def record_plan(plan: FleetPlan, run: RunContext, began: datetime, takeovers: Takeovers) -> FleetPlan:
+async def record_look(plan: FleetPlan, run: RunContext, began: datetime, takeovers: Takeovers) -> FleetPlan:
     """Record what a run that writes nothing saw, without those of whom another pass does; the plan, with its ages."""
     async with takeovers.recording():
-        return await record_and_date_findings(plan.without(takeovers.taken_over), run, began)
+        return await record_look_and_date_findings(plan.without(takeovers.taken_over), run, began)
 
 
-def _only_merchants(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
+def _narrow_to_merchants(plan: FleetPlan, names: Collection[str]) -> FleetPlan:
     """What the plan says of these merchants, and nothing of the fleet or the account."""
     plans = tuple(each for each in plan.plans if each.merchant in names)
     return replace(plan, plans=plans, findings=(), account=None, scope=Scope(names=frozenset(names)))
@@ -188,25 +188,25 @@ async def execute(
 
     async def record(outcomes: Mapping[str, Outcome]) -> None:
         executed = ExecutedRun(outcomes, run_id, run.now())
-        await record_and_date_findings(_only_merchants(plan, outcomes.keys()), run, started, executed)
+        await record_look_and_date_findings(_narrow_to_merchants(plan, outcomes.keys()), run, started, executed)
 
-    with _told_what_was_sent(run):
+    with _write_count_in_state_errors(run):
         of_account = {ACCOUNT_NAME: await apply_account_settings(plan.account, run)} if plan.account else {}
         guarded = takeovers.guard(applier, record)
         outcomes = await apply_all(plan.plans, snapshot, run.parallelism, run.on_progress, guarded)
-        plan, outcomes = await _look_after_creates(plan, snapshot, outcomes, applier)
+        plan, outcomes = await _retry_and_recheck_creates(plan, snapshot, outcomes, applier)
         async with takeovers.recording():
             outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.taken_over}
             outcomes = {**stale, **of_account, **outcomes}
             report = FleetReport(plan.without(takeovers.taken_over), outcomes, started, run.now())
             report = run.stop.add_to_report(report)
             try:
-                return await _record_run(report, snapshot, takeovers.recorded)
+                return await _record_run(report, snapshot, takeovers.recorded_before_takeover)
             except Exception as error:
-                return replace(report, plan=_with_trouble(NOT_ALL_RECORDED, error, report.plan))
+                return replace(report, plan=_mark_incomplete_or_raise(NOT_ALL_RECORDED, error, report.plan))
 
 
-async def _look_after_creates(
+async def _retry_and_recheck_creates(
     plan: FleetPlan, snapshot: RunSnapshot, outcomes: dict[str, Outcome], applier: Applier
 ) -> tuple[FleetPlan, dict[str, Outcome]]:
     """The looks for creates whose answer was lost, and for what somebody else created at the same time.
@@ -220,18 +220,18 @@ async def _look_after_creates(
         stop_for_unusable_api(error, 0, snapshot)
         return plan, outcomes
     except Exception as error:
-        plan = _with_trouble("creates whose answer was lost could not be looked for again", error, plan)
+        plan = _mark_incomplete_or_raise("creates whose answer was lost could not be looked for again", error, plan)
     try:
         outcomes |= await fail_concurrent_creates(snapshot, outcomes)
     except ApiUnusable as error:
         stop_for_unusable_api(error, 0, snapshot)
     except Exception as error:
         what = "whether somebody else created the same at the same time could not be looked at"
-        plan = _with_trouble(what, error, plan)
+        plan = _mark_incomplete_or_raise(what, error, plan)
     return plan, outcomes
 
 
-def _with_trouble(what: str, error: Exception, plan: FleetPlan) -> FleetPlan:
+def _mark_incomplete_or_raise(what: str, error: Exception, plan: FleetPlan) -> FleetPlan:
     """The plan, which says what could not be done once its changes were made, and why. Raises what ends the run."""
     if ends_run(error):
         raise error
@@ -240,7 +240,7 @@ def _with_trouble(what: str, error: Exception, plan: FleetPlan) -> FleetPlan:
 
 
 @contextmanager
-def _told_what_was_sent(run: RunContext) -> Iterator[None]:
+def _write_count_in_state_errors(run: RunContext) -> Iterator[None]:
     """Where the state fails within this there is no report; its error says at least how much was written."""
     writes_before = run.api.writes
     try:
@@ -292,15 +292,15 @@ async def _record_run(report: FleetReport, snapshot: RunSnapshot, recorded: Coll
     await persist_configured(plans, report.outcomes, snapshot)
     events = history_events(run_id, report.plan.every_plan, report.outcomes, snapshot)
     await save_without_unfit_rows(lambda rows: run.store.runs.record_events(run_id, rows), events)
-    await _record_left_and_returned(report.plan, snapshot)
+    await _record_departures_and_returns(report.plan, snapshot)
     await run.store.runs.end(run_id, exit_code("apply", report), {"merchants": len(plans)}, report.ended_at)
     executed = ExecutedRun(report.outcomes, run_id, report.ended_at)
-    dated = await record_and_date_findings(report.plan.without(recorded), run, report.started_at, executed)
+    dated = await record_look_and_date_findings(report.plan.without(recorded), run, report.started_at, executed)
     plans = (*dated.plans, *(each for each in plans if each.merchant in recorded))
     return replace(report, plan=replace(dated, plans=tuple(sorted(plans, key=lambda each: each.merchant))))
 
 
-async def _record_left_and_returned(plan: FleetPlan, snapshot: RunSnapshot) -> None:
+async def _record_departures_and_returns(plan: FleetPlan, snapshot: RunSnapshot) -> None:
     """A merchant whose manifest is gone while all stays as it is leaves a line in the history, and so does its
     return."""
     store, run_id, now = snapshot.run.store, snapshot.run_id, snapshot.run.now()

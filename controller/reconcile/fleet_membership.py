@@ -9,13 +9,13 @@ from hashlib import sha256
 from controller.model.desired import DeletionPolicy, Fleet
 from controller.model.plan import Finding
 from controller.model.run_policy import TAKE_DOWN, RunPolicy
-from controller.planning.merchant_renames import RenamePlan, under_new_names
+from controller.planning.merchant_renames import RenamePlan, rekey_by_new_names
 from controller.planning.unclear_merchant_renames import (
     Declaration,
     PossibleRename,
+    declarations_after_load,
     find_possible_renames,
     possible_heir_finding,
-    remember_declarations,
     removed_but_unclear_finding,
 )
 from controller.quick_dataclasses import dataclass
@@ -47,13 +47,13 @@ async def load_membership_change(
     if not fleet.root_is_complete:
         return MembershipChange()
     digest = _digest_of_declared(fleet)
-    recorded = await store.declarations.load_to_compare("" if renames.acting else digest)
-    before = under_new_names({name: _declaration(row) for name, row in recorded.rows.items()}, renames)
+    recorded = await store.declarations.load_all_or_departed_if_same("" if renames.acting else digest)
+    before = rekey_by_new_names({name: _declaration(row) for name, row in recorded.rows.items()}, renames)
     after, bound = before, {name for name, row in rows.items() if row.company_id and not row.retired_at}
     if renames.acting or recorded.digest != digest:
-        after = remember_declarations(before, fleet, bound, {name for name in bound if rows[name].configured_at})
+        after = declarations_after_load(before, fleet, bound, {name for name in bound if rows[name].configured_at})
     released = policy.released_merchants(TAKE_DOWN)
-    after = {name: _released_if_gone(each) if name in released else each for name, each in after.items()}
+    after = {name: _mark_released_if_gone(each) if name in released else each for name, each in after.items()}
     possible = {name: each for name, each in find_possible_renames(after).items() if name in bound}
     return MembershipChange(
         digest,
@@ -74,7 +74,7 @@ async def record_membership_change(change: MembershipChange, store: Store, *, af
         return
     rows = [DeclaredRow(name, **asdict(each)) for name, each in change.new_rows.items()]
     instead_of = "" if after_renames else change.recorded_digest
-    await store.declarations.save(rows, change.dropped, change.digest, instead_of=instead_of)
+    await store.declarations.save_if_digest_is(rows, change.dropped, change.digest, expected_digest=instead_of)
 
 
 def find_unclear_renames(
@@ -115,5 +115,5 @@ def _declaration(row: DeclaredRow) -> Declaration:
     )
 
 
-def _released_if_gone(each: Declaration) -> Declaration:
+def _mark_released_if_gone(each: Declaration) -> Declaration:
     return replace(each, released=True) if each.went is not None else each

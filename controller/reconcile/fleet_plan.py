@@ -10,14 +10,14 @@ from controller.model.observed import Listing
 from controller.model.plan import ChangeClass, ChangeKind, Plan
 from controller.model.report import FleetPlan, RetainedMerchant
 from controller.model.run_policy import RELEASABLE_BY_NAME
-from controller.model.yaml_snippets import yaml_word
+from controller.model.yaml_snippets import quote_yaml_if_needed
 from controller.planning.clock_skew import describe_skew
 from controller.planning.holds import closing_hold, is_held_for_rollout
 from controller.planning.limits import LIMITS, FleetSize, limit_plans
 from controller.planning.unattended_limits import park_over_limit
 from controller.reconcile.failure_policy import QUOTA_USED_UP
 from controller.reconcile.load_snapshot import merchants_without_manifest, retained_merchants
-from controller.reconcile.request_estimate import estimate_requests, quota_shortfall
+from controller.reconcile.request_estimate import estimate_requests, quota_shortfall_notes
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count, format_list
 from controller.untrusted_text import unknown_merchant_text
@@ -61,7 +61,7 @@ def build_fleet_plan(
             *_possible_rename_notes(plans),
             *_leaving_notes(retained),
             *_rollout_notes(plans, snapshot),
-            *quota_shortfall(cost, run.api.quota),
+            *quota_shortfall_notes(cost, run.api.quota),
         ),
         unread_reasons=incomplete,
         diagnostics=run.fleet.diagnostics,
@@ -182,7 +182,7 @@ def _leaving_notes(retained: Sequence[RetainedMerchant]) -> tuple[str, ...]:
     return (
         *(
             f"{format_list(each.newcomers)} came when the manifest of {each.merchant} went, and may be it: then write "
-            f"metadata.renamedFrom: {yaml_word(each.merchant)} in the manifest that it has now"
+            f"metadata.renamedFrom: {quote_yaml_if_needed(each.merchant)} in the manifest that it has now"
             for each in leaving
             if each.newcomers
         ),

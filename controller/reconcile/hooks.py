@@ -23,7 +23,7 @@ from controller.model.hooks import (
     SecretRef,
 )
 from controller.model.plan import Change, ChangeKind, Plan
-from controller.planning.hooks import HookMemory, find_created_id, is_proven, plan_hooks
+from controller.planning.hooks import HookMemory, find_created_id, is_replacement_proven, plan_hooks
 from controller.reconcile.context import RunContext
 from controller.reconcile.fence import prove_lock, stop_for_lost_lock
 from state import HookRow
@@ -53,7 +53,7 @@ async def load_hook_memory(run: RunContext) -> HookMemory:
     return HookMemory(recorded, proven, timedelta(seconds=run.recovery_times.last_look_s))
 
 
-async def record_adopted(plan: Plan, run: RunContext) -> None:
+async def record_adopted_hooks(plan: Plan, run: RunContext) -> None:
     """Those that were found as declared are ours from now on; so are those of a create whose answer was lost."""
     desired = run.fleet.account_settings
     hooks = desired.hooks
@@ -81,7 +81,7 @@ async def apply_hook_change(change: Change, run: RunContext) -> int:
     live = await run.api.hooks(declared.hook.kind)
     memory = await load_hook_memory(run)
     if change.kind is ChangeKind.DELETE_CONSUMER:
-        return await _delete_replaced(declared, live, memory, run)
+        return await _delete_replaced_if_proven(declared, live, memory, run)
     again = plan_hooks(run.fleet.account_settings, LiveHooks({declared.hook.kind: live}), memory, run.service_now())
     if declared.path in again.adopted:
         await _adopt(declared, again.adopted[declared.path], live, memory, run)
@@ -93,20 +93,20 @@ async def apply_hook_change(change: Change, run: RunContext) -> int:
 async def _adopt(
     declared: DeclaredHook, remote_id: str, live: Collection[LiveHook], memory: HookMemory, run: RunContext
 ) -> None:
-    current = memory.current(declared.path)
+    current = memory.current_hook(declared.path)
     begun = current if current and current.remote_id is None else None
     if begun and find_created_id(begun, live, memory.bound_ids) == remote_id:
-        await run.store.hooks.bind(begun.row, remote_id, run.now())
+        await run.store.hooks.bind_and_replace_others(begun.row, remote_id, run.now())
         return
     if begun:  # never done: what is there is as the manifest says now, which may not be what it said then
         await run.store.hooks.mark_gone(begun.row, run.now())
-    await run.store.hooks.adopt(
+    await run.store.hooks.adopt_and_replace_others(
         declared.hook.kind.value, declared.name, hook_to_json(declared), remote_id, run.service_now()
     )
 
 
 async def _create(declared: DeclaredHook, live: Collection[LiveHook], memory: HookMemory, run: RunContext) -> int:
-    before = memory.current(declared.path)
+    before = memory.current_hook(declared.path)
     if before and before.remote_id is None:  # looked for until it could not be done any more
         await run.store.hooks.mark_gone(before.row, run.now())
     known = [each.id for each in live]
@@ -135,26 +135,26 @@ async def _create(declared: DeclaredHook, live: Collection[LiveHook], memory: Ho
     except RemoteError:
         await run.store.hooks.mark_gone(row, run.now())
         raise
-    await run.store.hooks.bind(row, remote_id, run.now())
+    await run.store.hooks.bind_and_replace_others(row, remote_id, run.now())
     return 1
 
 
-async def _delete_replaced(
+async def _delete_replaced_if_proven(
     declared: DeclaredHook, live: Collection[LiveHook], memory: HookMemory, run: RunContext
 ) -> int:
-    new, there, writes = memory.current(declared.path), {each.id for each in live}, 0
+    new, there, writes = memory.current_hook(declared.path), {each.id for each in live}, 0
     if new is None or new.remote_id not in there:
         return 0
     for old in memory.recorded:
         if old.declared.path != declared.path or not old.replaced or old.remote_id is None:
             continue
-        if old.remote_id in there - memory.current_ids and is_proven(old, new, memory.proven):
-            writes += await _delete(old.remote_id, run)
+        if old.remote_id in there - memory.current_ids and is_replacement_proven(old, new, memory.proven):
+            writes += await _delete_consumer(old.remote_id, run)
             await run.store.hooks.mark_gone(old.row, run.now())
     return writes
 
 
-async def _delete(consumer_id: str, run: RunContext) -> int:
+async def _delete_consumer(consumer_id: str, run: RunContext) -> int:
     async def prove_then_send(api: Client) -> None:
         await prove_lock(run)
         await api.delete_consumer(consumer_id)

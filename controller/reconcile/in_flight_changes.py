@@ -17,7 +17,7 @@ class InFlightChanges:
         self.counts: Counter[ChangeClass] = Counter()
 
     @contextmanager
-    def reserved(self, plans: Iterable[Plan]) -> Iterator[None]:
+    def reserve(self, plans: Iterable[Plan]) -> Iterator[None]:
         """While these plans, which were judged, are carried out. No other pass may be judged before this begins: the
         caller waits for nothing since the judging."""
         own = Counter(each for plan in plans for change in plan.changes for each in limited_classes(change))

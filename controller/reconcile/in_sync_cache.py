@@ -129,7 +129,7 @@ def cache_key(merchant: str, basic: BasicObservation, snapshot: RunSnapshot) -> 
     # By both clocks, as the plan is made where they differ (decision 27).
     ours, theirs = snapshot.run.now(), snapshot.run.service_now()
     clocks = (theirs,) if theirs == ours else (theirs, ours)
-    hours = [(_desired_utc_hour(wanted, now), _hour_if_live_has_zone(basic.document, now)) for now in clocks]
+    hours = [(_desired_utc_hour(wanted, now), _current_hour_if_live_has_zone(basic.document, now)) for now in clocks]
     standing = _company_facts(company, recorded, theirs)
     facts = (
         _hash_of_judging_code(),
@@ -163,7 +163,7 @@ def _desired_utc_hour(wanted: DesiredMerchant, now: datetime) -> int | None:
     return utc_hour(clock, now, start if isinstance(start, datetime) else None)
 
 
-def _hour_if_live_has_zone(document: bytes, now: datetime) -> str:
+def _current_hour_if_live_has_zone(document: bytes, now: datetime) -> str:
     """Where live may have a time zone of its own, its hour moves without a byte: such a verdict is good for an hour."""
     zoned = document.count(b'"timeZone"') > document.count(b'"timeZone":null')
     return f"{now:%Y-%m-%dT%H}" if zoned else ""

@@ -43,7 +43,7 @@ async def record_last_looks(plan: FleetPlan, outcomes: Mapping[str, Outcome], ru
             )
             for each in plan.plans[start : start + ENCODED_AT_ONCE]
         ]
-        await store.last_looks.save(rows, believed_until=believed_until)
+        await store.last_looks.save_if_newer(rows, believed_until=believed_until)
         await asyncio.sleep(0)
     account = without_basis_of_writes(plan_after(plan.account, outcomes.get(ACCOUNT_NAME))) if plan.account else None
     if account and not plan.scope.is_everyone:
@@ -58,7 +58,7 @@ async def record_last_looks(plan: FleetPlan, outcomes: Mapping[str, Outcome], ru
 async def load_last_looks(store: Store, *, merchants: Collection[str] | None = None) -> dict[str, SeenMerchant]:
     """By merchant how it stood. Without those that another version wrote."""
     rows = await store.last_looks.load(merchants=merchants)
-    seen = (_read_row(row) for row in rows if merchants is None or row.merchant in merchants)
+    seen = (_decode_row(row) for row in rows if merchants is None or row.merchant in merchants)
     return {each.plan.merchant: each for each in seen if each is not None}
 
 
@@ -66,18 +66,18 @@ async def load_last_look_at_fleet(store: Store) -> tuple[FleetPlan, datetime] | 
     """What the last look at everyone said of the fleet, without its plans, and when it began; None where nothing is
     kept that this version can read."""
     row = await store.last_looks.load_fleet()
-    fleet = _read_fleet(row[0]) if row else None
+    fleet = _decode_fleet(row[0]) if row else None
     return (fleet, row[1]) if row and fleet else None
 
 
 async def _replace_seen_account(account: Plan, store: Store) -> None:
     """Of the fleet as it was seen the account alone; a look at everyone that is recorded meanwhile has it anyway."""
     row = await store.last_looks.load_fleet()
-    if row and (fleet := _read_fleet(row[0])):
-        await store.last_looks.save_fleet(encode(replace(fleet, account=account)), row[1], instead_of=row[0])
+    if row and (fleet := _decode_fleet(row[0])):
+        await store.last_looks.save_fleet(encode(replace(fleet, account=account)), row[1], expected_plan=row[0])
 
 
-def _read_fleet(written: str) -> FleetPlan | None:
+def _decode_fleet(written: str) -> FleetPlan | None:
     try:
         fleet = decode(written)
     except Unreadable:
@@ -105,7 +105,7 @@ def without_basis_of_writes(plan: Plan) -> Plan:
     )
 
 
-def _read_row(row: LastLookRow) -> SeenMerchant | None:
+def _decode_row(row: LastLookRow) -> SeenMerchant | None:
     try:
         plan, outcome = decode(row.plan), decode(row.outcome)
     except Unreadable:

@@ -80,7 +80,7 @@ async def read_and_record_latest_syncs(snapshot: RunSnapshot) -> RunSnapshot:
     names = [name for name in snapshot.desired if _may_sync(snapshot.recorded_state(name), snapshot)]
     rows = [row for row in await map_bounded(names, read, run.parallelism, run.on_progress) if row]
     with suppress(StateProblem):  # the report has them all the same; the next reading is remembered again
-        await run.store.last_syncs.save(rows, believed_until=run.service_now() + MAX_CLOCK_DIFFERENCE)
+        await run.store.last_syncs.save_if_newer(rows, believed_until=run.service_now() + MAX_CLOCK_DIFFERENCE)
     fresh = {
         row.merchant: replace(snapshot.recorded_state(row.merchant), last_sync=last_sync_from_row(row)) for row in rows
     }

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import field
 from datetime import datetime, timedelta
 
-from controller.model.observed import CompaniesByName, Company, Listing, companies_named, group_by_name
+from controller.model.observed import CompaniesByName, Company, Listing, companies_named, group_companies_by_name
 from controller.quick_dataclasses import dataclass
 
 MAX_CREATES_PER_LISTING = 200
@@ -35,7 +35,7 @@ class ListingForCreates:
     def from_listing(cls, listing: Listing, began: datetime) -> ListingForCreates:
         return cls(
             began,
-            group_by_name(listing.companies),
+            group_companies_by_name(listing.companies),
             frozenset(company.id for company in listing.companies),
             "" if listing.complete else listing.incomplete_reason or "incomplete",
         )
@@ -68,7 +68,7 @@ class RunCreates:
     accounts: dict[str, dict[int, tuple[str, ...]]] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def listing_for_next_create(
+    async def take_listing_for_create(
         self, read: Callable[[], Awaitable[Listing]], now: Callable[[], datetime]
     ) -> ListingForCreates:
         """What the next company create leans on: the last look while it is good for one more, else a new one."""

@@ -11,17 +11,17 @@ from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import DeletionPolicy, DesiredMerchant, Fleet, LinkState
 from controller.model.errors import UsageError
 from controller.model.field_values import COMPANY_NAME_PATH, ENABLED_PATH
-from controller.model.names import match_names
+from controller.model.names import match_names_by_glob
 from controller.model.observed import Listing, RecordedState
 from controller.model.report import RetainedMerchant
 from controller.model.run_policy import Scope
-from controller.planning.during_manual_sync import desired_during, recorded_during
-from controller.planning.merchant_renames import under_new_names
+from controller.planning.during_manual_sync import desired_during_manual_sync, recorded_during_manual_sync
+from controller.planning.merchant_renames import rekey_by_new_names
 from controller.reconcile.account_identity import company_id_by_merchant, verify_account
 from controller.reconcile.context import RunContext
 from controller.reconcile.fleet_membership import find_unclear_renames, load_membership_change
-from controller.reconcile.merchant_identity import find_contested, resolve_renames
-from controller.reconcile.observe import cross_check
+from controller.reconcile.merchant_identity import find_contested_merchants, resolve_renames
+from controller.reconcile.observe import cross_check_listing
 from controller.reconcile.open_manual_syncs import end_abandoned_syncs_if_over, load_open_manual_syncs
 from controller.reconcile.persist import recorded_state_of
 from controller.reconcile.recover_intents import settle_intents
@@ -53,7 +53,7 @@ class _CachedListing:
 async def load_snapshot(run: RunContext) -> RunSnapshot:
     """What is desired, recorded and listed. One bound merchant asked for by name is read by id; else one listing."""
     reads = run.api.reads
-    rows = await run.store.records.load(applied_of=partial(_whose_values_matter, run.fleet, run.scope))
+    rows = await run.store.records.load(select_applied=partial(_merchants_to_load_values_of, run.fleet, run.scope))
     listing = _CachedListing(run.api.companies)
     account = await verify_account(
         run.api,
@@ -63,25 +63,29 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         run.now(),
     )
     renames = await resolve_renames(run.fleet, rows, run.store)
-    rows = under_new_names(rows, renames)
+    rows = rekey_by_new_names(rows, renames)
     desired = select_merchants(run.fleet, run.scope, rows)
     # Of the others it is enough who is bound to what: a look at one of ten thousand is not to read it all.
     read_of = None if run.scope.is_everyone else {*desired, *(renames.acting.get(name, name) for name in desired)}
-    syncs = under_new_names(await run.store.last_syncs.load(merchants=read_of), renames)
+    syncs = rekey_by_new_names(await run.store.last_syncs.load(merchants=read_of), renames)
     recorded = {name: recorded_state_of(row, syncs.get(name)) for name, row in rows.items()}
     without_manifest = merchants_without_manifest(run.fleet, run.scope, recorded) or ()
-    company_index = await _find_companies((*desired, *without_manifest), recorded, listing, run)
+    company_index = await _list_companies_if_needed((*desired, *without_manifest), recorded, listing, run)
     declared = await load_membership_change(run.fleet, rows, renames, run.policy, run.store)
-    contested = find_contested(run.fleet, rows, renames, company_index)
+    contested = find_contested_merchants(run.fleet, rows, renames, company_index)
     contested |= find_unclear_renames(rows, declared.possible_renames, contested)
     open_syncs = await load_open_manual_syncs(run.store, renames)
     # Whoever is to be desired has to be so first: the manual syncs give those among them another wish.
     desired |= _removed_merchants(without_manifest, recorded, contested)
-    desired |= _left_switched_off(without_manifest, recorded, open_syncs.keys() - desired.keys(), company_index)
-    desired |= {name: desired_during(desired[name], each) for name, each in open_syncs.items() if name in desired}
+    desired |= _merchants_left_switched_off(
+        without_manifest, recorded, open_syncs.keys() - desired.keys(), company_index
+    )
+    desired |= {
+        name: desired_during_manual_sync(desired[name], each) for name, each in open_syncs.items() if name in desired
+    }
     # Of nobody else: what was last applied to them is not read.
     recorded |= {
-        name: recorded_during(recorded[name], each)
+        name: recorded_during_manual_sync(recorded[name], each)
         for name, each in open_syncs.items()
         if name in recorded and name in desired
     }
@@ -97,10 +101,11 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
         similar_names=SimilarNames(
             run.fleet.merchants, company_index.by_id if company_index else {}, merchant_by_company_id
         ),
-        quarantined=under_new_names(await run.store.quarantine.load(), renames),
-        in_sync_keys=under_new_names(await run.store.in_sync_cache.load_keys(merchants=read_of), renames),
+        quarantined=rekey_by_new_names(await run.store.quarantine.load(), renames),
+        in_sync_keys=rekey_by_new_names(await run.store.in_sync_cache.load_keys(merchants=read_of), renames),
         pull_failed_merchants=frozenset(
-            renames.current_name(name) for name in await run.store.findings.load_merchants_with("data-pull-failed")
+            renames.current_name(name)
+            for name in await run.store.findings.load_merchants_with_open_finding("data-pull-failed")
         ),
         open_manual_syncs=open_syncs,
         holds=holds,
@@ -113,7 +118,7 @@ async def load_snapshot(run: RunContext) -> RunSnapshot:
     )
 
 
-def _whose_values_matter(fleet: Fleet, scope: Scope, recorded_names: Collection[str]) -> Collection[str] | None:
+def _merchants_to_load_values_of(fleet: Fleet, scope: Scope, recorded_names: Collection[str]) -> Collection[str] | None:
     """Whose last applied values a look needs; None = everyone's. Of the others it is enough who is bound to what: a
     look at one of ten thousand is not to read it all."""
     if scope.is_everyone:
@@ -163,14 +168,14 @@ async def load_open_intents(snapshot: RunSnapshot) -> tuple[Intent, ...]:
     )
 
 
-async def _find_companies(
+async def _list_companies_if_needed(
     names: Collection[str], recorded: Mapping[str, RecordedState], listing: _CachedListing, run: RunContext
 ) -> CompanyIndex | None:
     """The listing, held against what is bound; None where these merchants need none and it was not read anyway."""
     if not _needs_listing(run.scope, set(names), recorded) and not listing.is_loaded:
         return None
     about = [recorded[name].company_id for name in names if name in recorded]
-    return await cross_check(
+    return await cross_check_listing(
         CompanyIndex.from_listing(await listing()), about, index_merchants_by_company_id(recorded), run.api
     )
 
@@ -197,7 +202,7 @@ def _removed_merchants(
     return {name: _removed_merchant(name, recorded[name]) for name in spoken_of}
 
 
-def _left_switched_off(
+def _merchants_left_switched_off(
     without_manifest: Collection[str],
     recorded: Mapping[str, RecordedState],
     with_open_sync: Collection[str],
@@ -256,7 +261,7 @@ def retained_merchants(snapshot: RunSnapshot) -> tuple[RetainedMerchant, ...]:
 def select_merchants(fleet: Fleet, scope: Scope, recorded_names: Collection[str] = ()) -> dict[str, DesiredMerchant]:
     """The merchants in scope. A target that matches nobody is a mistype, and said so."""
     targeted = _targeted_names(fleet, scope, recorded_names)
-    found = {name: desired for name, desired in fleet.merchants.items() if _in_scope(name, desired, scope, targeted)}
+    found = {name: desired for name, desired in fleet.merchants.items() if _is_in_scope(name, desired, scope, targeted)}
     if not found and scope.targets and scope.selector is not None:
         raise UsageError(f"no merchant is both a --target and matched by -l {scope.selector}. Nothing was done.")
     return found
@@ -267,7 +272,7 @@ def _targeted_names(fleet: Fleet, scope: Scope, recorded_names: Collection[str])
     if scope.name is None and not scope.targets:
         return None
     names = fleet.known_names.union(fleet.merchants, recorded_names)
-    asked = {each: match_names(each, names) for each in scope.targets if each != ACCOUNT_NAME}
+    asked = {each: match_names_by_glob(each, names) for each in scope.targets if each != ACCOUNT_NAME}
     if scope.name is not None and scope.name != ACCOUNT_NAME:
         asked[scope.name] = frozenset({scope.name})
     for target, found in asked.items():
@@ -277,7 +282,7 @@ def _targeted_names(fleet: Fleet, scope: Scope, recorded_names: Collection[str])
     return frozenset().union(*asked.values())
 
 
-def _in_scope(name: str, desired: DesiredMerchant, scope: Scope, targeted: frozenset[str] | None) -> bool:
+def _is_in_scope(name: str, desired: DesiredMerchant, scope: Scope, targeted: frozenset[str] | None) -> bool:
     if scope.names is not None and name not in scope.names:
         return False
     named = targeted is None or name in targeted

@@ -22,7 +22,7 @@ from controller.planning.merchant_renames import (
     find_claimants,
     plan_renames,
     removed_but_claimed_finding,
-    removed_but_declared_finding,
+    removed_but_rename_blocked_finding,
     rename_waits_for_rollout_finding,
 )
 from controller.reconcile.snapshot import CompanyIndex
@@ -32,7 +32,7 @@ from state.errors import MerchantTaken, NameInRollout, UnknownMerchant
 
 async def resolve_renames(fleet: Fleet, rows: Mapping[str, MerchantRecord], store: Store) -> RenamePlan:
     """What the renames of a load come to, whatever part of it the run is about. Nothing is moved yet."""
-    spelled = _spelled_otherwise(fleet, rows)
+    spelled = _renames_of_unicode_form(fleet, rows)
     if not fleet.renames and not spelled:
         return RenamePlan()
     remembered = RecordedNames(
@@ -45,7 +45,7 @@ async def resolve_renames(fleet: Fleet, rows: Mapping[str, MerchantRecord], stor
     return replace(renames, already={new: why for new, why in renames.already.items() if new not in spelled})
 
 
-def _spelled_otherwise(fleet: Fleet, rows: Mapping[str, MerchantRecord]) -> dict[str, str]:
+def _renames_of_unicode_form(fleet: Fleet, rows: Mapping[str, MerchantRecord]) -> dict[str, str]:
     """By a manifest's name the same name in another Unicode form: an earlier version kept it as the file had it."""
     others = {nfc(name): name for name in rows if nfc(name) != name}
     return {new: old for new, old in others.items() if new in fleet.known_names and new not in {*rows, *fleet.renames}}
@@ -73,7 +73,7 @@ def rename_events(run: int, at: datetime, moved: Mapping[str, str]) -> tuple[Eve
     return tuple(EventRow(at, run, new, "renamed", {"from": old}) for new, old in moved.items())
 
 
-def find_contested(
+def find_contested_merchants(
     fleet: Fleet, rows: Mapping[str, MerchantRecord], renames: RenamePlan, company_index: CompanyIndex | None
 ) -> dict[str, Finding]:
     """Merchants that are left alone, and what is said of each. `rows` are under the names of this run."""
@@ -87,7 +87,9 @@ def find_contested(
     removed = list(_removed_merchants(fleet, rows, company_index))
     for old, new in find_claimants(removed, fleet.merchants.values(), bound, declared).items():
         says = (
-            removed_but_declared_finding if declared.get(new) == old and new in bound else removed_but_claimed_finding
+            removed_but_rename_blocked_finding
+            if declared.get(new) == old and new in bound
+            else removed_but_claimed_finding
         )
         contested.setdefault(old, says(old, new))
         if new not in bound:

@@ -45,11 +45,11 @@ class MerchantProgress:
         ids = company_id or self.company_id, connection_id or self.connection_id
         return MerchantProgress(*ids, self.counter, (*self.findings, *findings))
 
-    def failed(self, why: str, *, retryable: bool) -> MerchantHalted:
+    def halted_as_failed(self, why: str, *, retryable: bool) -> MerchantHalted:
         """To be raised: the rest is not tried. `retryable`: trying again may help."""
         return MerchantHalted(Failed(why, retryable=retryable, writes=self.writes))
 
-    def changed_since_plan(self, what: str) -> MerchantHalted:
+    def halted_as_changed(self, what: str) -> MerchantHalted:
         """To be raised: live is not what was planned for, so it is not written over."""
         return MerchantHalted(ChangedSincePlan(what, self.writes))
 

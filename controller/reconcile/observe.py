@@ -35,7 +35,7 @@ from controller.model.observed import (
 )
 from controller.planning.new_accounts import unresolved_new_accounts
 from controller.planning.reference_data import needs_data_status
-from controller.planning.reference_findings import find_dangling
+from controller.planning.reference_findings import find_dangling_selections
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.books_for_new_accounts import read_books_for_new_accounts
 from controller.reconcile.failure_policy import ends_run, log_internal_error
@@ -122,13 +122,13 @@ async def _find_bound_company(
     listed = snapshot.company_index.by_id.get(company_id) if snapshot.company_index else None
     # A list may lag behind what we created: without the connection that we bound it is not believed about it.
     if listed and recorded.connection_id in (None, *(each.id for each in listed.connections)):
-        return _unread_if_incomplete(listed)
+        return _unread_if_partly_unreadable(listed)
     by_id = snapshot.company_index.unlisted.get(company_id) if snapshot.company_index else None
     found = await _answer_or_unread(snapshot.run.api.company(company_id)) if by_id is None else by_id
-    return await confirm_absence(company_id, snapshot) if isinstance(found, Absent) else found
+    return await absent_if_unlisted(company_id, snapshot) if isinstance(found, Absent) else found
 
 
-def _unread_if_incomplete(company: Company) -> Company | Unread:
+def _unread_if_partly_unreadable(company: Company) -> Company | Unread:
     return (
         Unread(f"the list of companies cannot be read there: {company.unreadable_parts}")
         if company.unreadable_parts
@@ -136,7 +136,7 @@ def _unread_if_incomplete(company: Company) -> Company | Unread:
     )
 
 
-async def confirm_absence(company_id: str, snapshot: RunSnapshot) -> Absent | Unread:
+async def absent_if_unlisted(company_id: str, snapshot: RunSnapshot) -> Absent | Unread:
     """What it means that Codat says of this id that it is not there. One listing serves all who ask."""
     company_index = snapshot.company_index or await snapshot.company_index_for_absence(
         lambda: relist_companies(snapshot)
@@ -163,12 +163,12 @@ async def relist_companies(snapshot: RunSnapshot, made: Iterable[str] = ()) -> C
     """
     about = {snapshot.recorded_state(name).company_id for name in snapshot.desired} | {*made}
     listing = await snapshot.run.api.companies()
-    return await cross_check(
+    return await cross_check_listing(
         CompanyIndex.from_listing(listing), about, snapshot.merchant_by_company_id, snapshot.run.api
     )
 
 
-async def cross_check(
+async def cross_check_listing(
     company_index: CompanyIndex, about: Iterable[str | None], bound: Collection[str], api: Reader
 ) -> CompanyIndex:
     """The index, once those companies that it lacks and that we know were read by id.
@@ -212,7 +212,7 @@ def _find_unbound_company(merchant: str, snapshot: RunSnapshot) -> Company | Abs
     named = not_bound_to_others(
         snapshot.company_index.named(snapshot.desired[merchant].company_name), merchant, snapshot.merchant_by_company_id
     )
-    return _unread_if_incomplete(named[0]) if named else Absent()
+    return _unread_if_partly_unreadable(named[0]) if named else Absent()
 
 
 def _name_holder(merchant: str, snapshot: RunSnapshot) -> str | None:
@@ -237,7 +237,7 @@ def unread_field_reason(live: Configuration, wanted: DesiredMerchant) -> str:
     declared = (
         {resolve_live_path(live.values, path) or path for path in wanted.fields} if live.unreadable_fields else set()
     )
-    gone = find_dangling(live) if live.unreadable_fields else {}
+    gone = find_dangling_selections(live) if live.unreadable_fields else {}
     return next((why for path, why in live.unreadable_fields.items() if path in declared or path in gone), "")
 
 
@@ -317,8 +317,10 @@ async def _read_dangling_records(
     api: Reader, company_id: str, live: Configuration
 ) -> Mapping[tuple[str, str], BooksRecord | Absent | Unread]:
     """One read per selection that its own options lack: it tells archived from deleted."""
-    gone = {(kind, option.id) for path, option in find_dangling(live).items() if (kind := ref_kind(path))}
-    return {(str(kind), id_): await _answer_or_unread(api.record(company_id, kind, id_)) for kind, id_ in sorted(gone)}
+    gone = {(kind, option.id) for path, option in find_dangling_selections(live).items() if (kind := ref_kind(path))}
+    return {
+        (str(kind), id_): await _answer_or_unread(api.books_record(company_id, kind, id_)) for kind, id_ in sorted(gone)
+    }
 
 
 T = TypeVar("T")

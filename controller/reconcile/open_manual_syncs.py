@@ -41,7 +41,7 @@ async def end_abandoned_syncs_if_over(snapshot: RunSnapshot) -> None:
     """Ends the manual syncs of this run's merchants that a dead process left open, as far as they are over. An apply
     waits a while for those that run still."""
     run, waited = snapshot.run, 0.0
-    while left := [row for row in await _abandoned_syncs(snapshot) if not await _end_if_over(row, snapshot)]:
+    while left := [row for row in await _load_abandoned_syncs(snapshot) if not await _end_if_over(row, snapshot)]:
         if not run.waits_for_lost_creates or waited >= MAX_WAIT_S or run.stop.reason:
             return
         if not waited:
@@ -50,7 +50,7 @@ async def end_abandoned_syncs_if_over(snapshot: RunSnapshot) -> None:
         waited += RUNNING_SYNC_CHECK_INTERVAL_S
 
 
-async def _abandoned_syncs(snapshot: RunSnapshot) -> list[ManualSyncRow]:
+async def _load_abandoned_syncs(snapshot: RunSnapshot) -> list[ManualSyncRow]:
     rows = await snapshot.run.store.manual_syncs.load_open()
     return [
         row for row in rows if is_abandoned(row) and snapshot.renames.current_name(row.merchant) in snapshot.desired

@@ -44,14 +44,14 @@ class Takeovers:
         return frozenset(self._taken_over)
 
     @property
-    def recorded(self) -> frozenset[str]:
+    def recorded_before_takeover(self) -> frozenset[str]:
         """Whose plan it has carried out, and of whom it has recorded how they stood."""
         return frozenset(self._recorded)
 
     @property
-    def looked_at_later(self) -> frozenset[str]:
+    def looked_at_by_others(self) -> frozenset[str]:
         """All that another pass has looked at since, or is about to."""
-        return self.taken_over | self.recorded
+        return self.taken_over | self.recorded_before_takeover
 
     def allow(self) -> None:
         """From now on the long pass settles no create of anybody else: what it found open it has looked at."""

@@ -27,7 +27,7 @@ from controller.model.report import Applied, ChangedSincePlan, Failed, Outcome, 
 from controller.model.run_policy import Author
 from controller.model.syncs_and_uploads import MANUAL_SYNC
 from controller.planning.diff import recorded_path
-from controller.planning.tzdata_changes import source_path, time_sources
+from controller.planning.tzdata_changes import recorded_source_path, time_sources
 from controller.reconcile.merchant_lease import merchant_lease
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.history import NumberedRun, later_values
@@ -90,7 +90,7 @@ def _state_writes(plan: Plan, outcome: Outcome, snapshot: RunSnapshot) -> Iterat
         return
     bindings = snapshot.run.store.bindings
     if plan.is_closed:
-        yield from _retain_writes(plan.merchant, recorded, snapshot)
+        yield from _retain_while_closed_writes(plan.merchant, recorded, snapshot)
         return
     yield from _binding_writes(plan, wanted, recorded, snapshot)
     if accepted:
@@ -160,7 +160,7 @@ def _is_take_down_complete(plan: Plan) -> bool:
     return plan.status is not PlanStatus.BLOCKED and not plan.held_changes and not is_synchronised
 
 
-def _retain_writes(
+def _retain_while_closed_writes(
     merchant: str, recorded: RecordedState, snapshot: RunSnapshot
 ) -> Iterator[Callable[[], Awaitable[None]]]:
     """Should its manifest go while it is closed, all stays as it is; whatever its policy says counts again later."""
@@ -195,11 +195,13 @@ def last_applied_after(plan: Plan, wanted: DesiredMerchant, recorded: RecordedSt
     for path, value in ((recorded_path(path), value) for path, value in plan.resolved_values.items()):
         if path not in left_alone:
             values[path] = value
-            values |= {source_path(path): rules[path]} if path in rules else {}
+            values |= {recorded_source_path(path): rules[path]} if path in rules else {}
         else:
             # Left as somebody else set it: what we set last stays, and the next look sees the same drift.
             values |= {
-                each: recorded.last_applied[each] for each in (path, source_path(path)) if each in recorded.last_applied
+                each: recorded.last_applied[each]
+                for each in (path, recorded_source_path(path))
+                if each in recorded.last_applied
             }
     return values
 

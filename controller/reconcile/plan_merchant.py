@@ -11,7 +11,7 @@ from controller.model.observed import Configuration, Observed, RecordedState, Un
 from controller.model.plan import ChangeClass, ChangeKind, Plan
 from controller.model.report import Outcome, Skipped
 from controller.planning.clock_skew import hold_if_skew_matters
-from controller.planning.merchant_renames import held_plan
+from controller.planning.merchant_renames import finding_only_plan
 from controller.planning.plan import make_plan, with_manifest_places
 from controller.reconcile.apply import apply
 from controller.reconcile.apply_configuration import document_changes_by_field
@@ -26,7 +26,7 @@ from controller.reconcile.in_sync_cache import cache_entry, cached_plan
 from controller.reconcile.merchant_lease import merchant_lease
 from controller.reconcile.observe import observe_basic, observe_details, reparse_at
 from controller.reconcile.persist import is_configured_after, persist_outcome
-from controller.reconcile.recent_changes import count_after_writing, count_before_writing
+from controller.reconcile.recent_changes import record_counts_after_writing, record_counts_before_writing
 from controller.reconcile.recent_documents import RecentDocument
 from controller.reconcile.recover_intents import unsettled_reason
 from controller.reconcile.snapshot import RunSnapshot
@@ -45,14 +45,14 @@ async def plan_merchant(merchant: str, snapshot: RunSnapshot) -> Plan:
     """
     run, wanted = snapshot.run, snapshot.desired[merchant]
     if merchant in snapshot.contested:
-        return held_plan(wanted, snapshot.contested[merchant], run.now())
+        return finding_only_plan(wanted, snapshot.contested[merchant], run.now())
     basic = await observe_basic(merchant, snapshot)
     cached = cached_plan(merchant, basic, snapshot)
     if cached:
         return cached
 
     recorded = snapshot.recorded_state(merchant)
-    observed = _with_cut_document_unread(await observe_details(merchant, basic, snapshot), recorded)
+    observed = _unread_if_document_cut(await observe_details(merchant, basic, snapshot), recorded)
     remap = merchant in run.policy.released_merchants(ChangeClass.REMAP)
     our_now, service_now = run.now(), run.service_now()
     plan = make_plan(wanted, observed, recorded, service_now, remap=remap)
@@ -76,7 +76,7 @@ async def plan_merchant(merchant: str, snapshot: RunSnapshot) -> Plan:
     return plan
 
 
-def _with_cut_document_unread(observed: Observed, recorded: RecordedState) -> Observed:
+def _unread_if_document_cut(observed: Observed, recorded: RecordedState) -> Observed:
     """What was observed; as unread where a configured document lacks a section that we have set fields of.
 
     Such a document was cut on its way, and says nothing.
@@ -114,9 +114,9 @@ async def apply_and_record(plan: Plan, snapshot: RunSnapshot, record: Recorder =
                 return left_alone
             if outcome is None:
                 # Counted before the first write leaves, so that no crash makes a change forgotten; corrected later.
-                counted_at = await count_before_writing(plan, snapshot)
+                counted_at = await record_counts_before_writing(plan, snapshot)
                 outcome = await apply(plan, snapshot)
-                await count_after_writing(plan, outcome, snapshot, counted_at)
+                await record_counts_after_writing(plan, outcome, snapshot, counted_at)
             await update_failure_tracking(plan, outcome, snapshot)
             await record(plan, outcome, snapshot)
     except Exception as error:

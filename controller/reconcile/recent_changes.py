@@ -16,7 +16,7 @@ from controller.reconcile.context import RunContext
 from controller.reconcile.snapshot import RunSnapshot
 
 
-async def recent_automatic_changes(run: RunContext) -> Mapping[ChangeClass, int]:
+async def count_recent_automatic_changes(run: RunContext) -> Mapping[ChangeClass, int]:
     """Changes within the window by class that nobody confirmed; none where a person answers for this very run.
 
     Those count, too, that another pass of this process was judged for and has not made yet. One that it has made
@@ -31,17 +31,19 @@ async def recent_automatic_changes(run: RunContext) -> Mapping[ChangeClass, int]
     return {cls: counts.get(cls.value, 0) + judged[cls] for cls in LIMITED_CLASSES}
 
 
-async def count_before_writing(plan: Plan, snapshot: RunSnapshot) -> datetime:
+async def record_counts_before_writing(plan: Plan, snapshot: RunSnapshot) -> datetime:
     """Counts the changes that nobody confirmed before the first of them leaves, so that no crash makes one forgotten;
-    when that was. Of these, what was not made is taken back by `count_after_writing`."""
+    when that was. Of these, what was not made is taken back by `record_counts_after_writing`."""
     at = snapshot.run.service_now()
     if snapshot.run.policy.automatic:
         await _record_counts(_count_limited_changes(plan, len(plan.changes)), snapshot, at)
     return at
 
 
-async def count_after_writing(plan: Plan, outcome: Outcome, snapshot: RunSnapshot, counted_at: datetime) -> None:
-    """Takes back what `count_before_writing` counted and was not made; what a person confirmed is counted here."""
+async def record_counts_after_writing(
+    plan: Plan, outcome: Outcome, snapshot: RunSnapshot, counted_at: datetime
+) -> None:
+    """Takes back what `record_counts_before_writing` counted and was not made; counts what a person confirmed."""
     made = outcome.writes if isinstance(outcome, Applied | Failed | ChangedSincePlan) else 0
     made += isinstance(outcome, Failed) and outcome.unsure  # it may have been
     counts = _count_limited_changes(plan, made)

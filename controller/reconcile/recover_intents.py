@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from controller.model.errors import RemoteError
 from controller.model.observed import Absent
 from controller.model.plan import ChangeKind
-from controller.reconcile.apply_new_accounts import ACCOUNT_INTENT, ask_for_pull
+from controller.reconcile.apply_new_accounts import ACCOUNT_INTENT, ask_for_accounts_pull
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import ends_run, log_internal_error
 from controller.reconcile.merchant_lease import try_leases
@@ -34,7 +34,7 @@ CLOCK_GAP = timedelta(seconds=5)
 
 def unsettled_reason(intent: Intent) -> str:
     """Why a merchant is left alone."""
-    what = "a deletion" if intent.deletes else f"a {intent.kind} create"
+    what = "a deletion" if intent.is_deletion else f"a {intent.kind} create"
     return f"{what} was begun at {intent.begun_at:%H:%M:%S} UTC and its answer was lost; it may be done still"
 
 
@@ -84,7 +84,7 @@ async def _close_if_decided(intent: Intent, found: str | Absent | None, began: d
     # A look before its time may have been answered from a copy of before the request.
     elif found is None or began < run.recovery_times.next_look_at(intent):
         return
-    elif intent.missed_at is None and not intent.deletes:
+    elif intent.missed_at is None and not intent.is_deletion:
         # A gateway may give up while Codat goes on: what is not there yet may still come. The late look decides.
         await run.store.intents.mark_missed(intent.id, began)
     else:
@@ -127,4 +127,4 @@ async def _find_account_and_ask_for_pull(intent: Intent, company_id: str, snapsh
     if not any(each.status in ("Success", "Unknown") for each in since):
         return Absent()
     # Until its pull is asked for the intent stays: an account that was never pulled is offered for no selection.
-    return intent.name if await ask_for_pull(company_id, snapshot) else None
+    return intent.name if await ask_for_accounts_pull(company_id, snapshot) else None

@@ -34,12 +34,12 @@ def add_settings_requests(cost: RequestEstimate, account: Plan, requests_per_min
     return RequestEstimate(cost.reads + reads, cost.writes + writes, minutes)
 
 
-def quota_shortfall(cost: RequestEstimate, quota: Quota | None) -> tuple[str, ...]:
+def quota_shortfall_notes(cost: RequestEstimate, quota: Quota | None) -> tuple[str, ...]:
     """A sentence for people where the quota ends before the plan does, else nothing."""
     requests = cost.reads + cost.writes
-    if not cost.writes or quota is None or not _requests_beyond(requests, quota):
+    if not cost.writes or quota is None or not _requests_beyond_quota(requests, quota):
         return ()
-    back = f"{instant_after(quota.seconds_left):%Y-%m-%d %H:%M} UTC"
+    back = f"{instant_after(quota.seconds_until_reset):%Y-%m-%d %H:%M} UTC"
     return (
         f"carrying this out takes {requests:,} requests, and Codat's quota has {quota.remaining:,} left before "
         f"{back}: apply ends there, and another one after that does the rest",
@@ -48,15 +48,15 @@ def quota_shortfall(cost: RequestEstimate, quota: Quota | None) -> tuple[str, ..
 
 def _minutes(requests: int, requests_per_minute: int, quota: Quota | None) -> float:
     """At the present requests_per_minute, and with the waiting where the quota has to return first."""
-    more = _requests_beyond(requests, quota) if quota else 0
+    more = _requests_beyond_quota(requests, quota) if quota else 0
     if quota is None or not more:
         return requests / requests_per_minute
     days = (more - 1) // quota.limit if quota.limit else 0
-    return (timedelta(seconds=quota.seconds_left) + days * QUOTA_PERIOD) / timedelta(
+    return (timedelta(seconds=quota.seconds_until_reset) + days * QUOTA_PERIOD) / timedelta(
         minutes=1
     ) + more / requests_per_minute
 
 
-def _requests_beyond(requests: int, quota: Quota) -> int:
+def _requests_beyond_quota(requests: int, quota: Quota) -> int:
     """Requests that the quota has no room for before it returns; one that returns in a moment has room for all."""
-    return max(0, requests - quota.remaining) if quota.seconds_left > MAX_QUOTA_WAIT_S else 0
+    return max(0, requests - quota.remaining) if quota.seconds_until_reset > MAX_QUOTA_WAIT_S else 0

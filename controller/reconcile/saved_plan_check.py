@@ -16,7 +16,7 @@ from controller.model.report import FleetPlan, Outcome, Skipped
 from controller.reporting.as_json import canonical_changes, changes_json
 
 
-def drop_stale(plan: FleetPlan, saved: Mapping[str, Any] | None) -> tuple[FleetPlan, dict[str, Outcome]]:
+def drop_stale_plans(plan: FleetPlan, saved: Mapping[str, Any] | None) -> tuple[FleetPlan, dict[str, Outcome]]:
     """The plans that were saved and still hold; the merchants that moved since are skipped by name."""
     if saved is None:
         return plan, {}

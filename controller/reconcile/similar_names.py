@@ -26,20 +26,20 @@ class SimilarNames:
         """What is called almost like this merchant's company, and is not found under its name."""
         return tuple(
             each
-            for each in self._by_reading.get(similarity_key(name), ())
+            for each in self._by_similarity_key.get(similarity_key(name), ())
             if each.merchant != merchant
             and company_name_key(each.name) != company_name_key(name)
             and name_difference(each.name, name)
         )
 
     @cached_property
-    def _by_reading(self) -> Mapping[str, tuple[SimilarName, ...]]:
+    def _by_similarity_key(self) -> Mapping[str, tuple[SimilarName, ...]]:
         found: dict[str, tuple[SimilarName, ...]] = defaultdict(tuple)
-        for each in self._all():
+        for each in self._all_names():
             found[similarity_key(each.name)] += (each,)
         return dict(found)
 
-    def _all(self) -> Iterator[SimilarName]:
+    def _all_names(self) -> Iterator[SimilarName]:
         for company in self._companies.values():
             yield SimilarName(company.name, company.id, self._claimed.get(company.id))
         bound = set(self._claimed.values())

@@ -16,7 +16,7 @@ from controller.model.observed import (
     RecordedState,
     Unread,
     companies_named,
-    group_by_name,
+    group_companies_by_name,
 )
 from controller.model.plan import Finding
 from controller.model.syncs_and_uploads import OpenManualSync
@@ -45,7 +45,7 @@ class CompanyIndex:
 
     @classmethod
     def from_listing(cls, listing: Listing) -> CompanyIndex:
-        return cls(listing, {each.id: each for each in listing.companies}, group_by_name(listing.companies))
+        return cls(listing, {each.id: each for each in listing.companies}, group_companies_by_name(listing.companies))
 
     def named(self, name: str) -> tuple[Company, ...]:
         return companies_named(name, self.by_name)

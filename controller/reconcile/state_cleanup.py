@@ -30,7 +30,7 @@ async def delete_expired_rows(
         for times in count():
             if times == max_batches or stopped():
                 break
-            some = await run.store.delete_expired(before, ENDED)
+            some = await run.store.delete_expired_batch(before, ENDED)
             if not some:
                 break
             gone += some

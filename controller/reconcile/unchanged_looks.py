@@ -52,18 +52,18 @@ class UnchangedLooks:
                 LastLookRow(
                     plan.merchant,
                     self._at,
-                    encode(without_basis_of_writes(_with_ages_of(last.plan, plan))),
+                    encode(without_basis_of_writes(_carry_over_ages(last.plan, plan))),
                     encode(unchanged),
                 )
                 for plan in plans
                 if (last := before.get(plan.merchant))
                 and last.outcome == unchanged
-                and _what_is_told(last.plan) == _what_is_told(plan)
+                and _newsworthy_facts(last.plan) == _newsworthy_facts(plan)
             ]
-            await looks.save(rows, believed_until=self._run.now() + MAX_CLOCK_DIFFERENCE)
+            await looks.save_if_newer(rows, believed_until=self._run.now() + MAX_CLOCK_DIFFERENCE)
 
 
-def _what_is_told(plan: Plan) -> tuple[object, ...]:
+def _newsworthy_facts(plan: Plan) -> tuple[object, ...]:
     """What would be news were it otherwise than before. The latest sync is read, and told, by its own timer."""
     conditions = [(each.type, each.status, each.reason) for each in plan.conditions if each.type != SYNCING_CONDITION]
     findings = [replace(each, since=None, occurrences=0) for each in plan.findings if each.code != FLAPPING_CODE]
@@ -72,15 +72,15 @@ def _what_is_told(plan: Plan) -> tuple[object, ...]:
     return (*what_it_is, *held, conditions, findings)
 
 
-def _with_ages_of(before: Plan, plan: Plan) -> Plan:
+def _carry_over_ages(before: Plan, plan: Plan) -> Plan:
     """The plan with what only the history says: since when each of it is so, and what comes again and again."""
     dated = {each.key: each for each in before.findings}
-    findings = (_with_age_of(dated[each.key], each) for each in plan.findings)
+    findings = (_carry_over_age(dated[each.key], each) for each in plan.findings)
     flapping = (each for each in before.findings if each.code == FLAPPING_CODE)
     since = {(each.type, each.status): each.since for each in before.conditions}
     conditions = tuple(replace(each, since=since.get((each.type, each.status))) for each in plan.conditions)
     return replace(plan, findings=(*findings, *flapping), conditions=conditions)
 
 
-def _with_age_of(before: Finding, finding: Finding) -> Finding:
+def _carry_over_age(before: Finding, finding: Finding) -> Finding:
     return replace(finding, since=before.since, occurrences=before.occurrences)

@@ -38,7 +38,7 @@ from controller.reporting.closed_merchants import closed_json
 from controller.reporting.data_age import data_age_json, fleet_data_age_json
 from controller.reporting.formatting import format_iso
 from controller.reporting.last_syncs import last_and_next_sync_json, last_syncs_summary_json
-from controller.reporting.report_provenance import provenance_json, shown_json
+from controller.reporting.report_provenance import filter_json, provenance_json
 from controller.untrusted_text import dump_json
 
 REPORT_SCHEMA_VERSION = 2
@@ -59,18 +59,18 @@ class MalformedPlan(UnusablePlan):
 
 def plan_json(plan: FleetPlan) -> Json:
     """A plan as `plan -o json` prints it and `--out` saves it; its `scope` tells `apply FILE` whom it is about."""
-    document = _head("Plan", plan) | {
+    document = _head_json("Plan", plan) | {
         "manifests": plan.fleet_digest,
         "cost": {
             "reads": plan.request_estimate.reads,
             "writes": plan.request_estimate.writes,
             "minutes": round(plan.request_estimate.minutes, 2),
         },
-        "merchants": [_merchant(each) for each in plan.plans],
+        "merchants": [_merchant_plan_json(each) for each in plan.plans],
         "refusal": None if plan.refusal is None else refusal_json(plan.refusal),
         "unmanaged": plan.unmanaged_count,
-        "retained": _retained(plan),
-        **_account(plan),
+        "retained": _retained_json(plan),
+        **_account_plan_json(plan),
     }
     return document | {"digest": digest(document)}
 
@@ -82,19 +82,19 @@ def drift_json(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = 
 
     `data` tells the age of what was judged, by merchant too: those without findings have no place of their own.
     """
-    findings = findings_of(plan)
+    findings = all_findings(plan)
     counted = Counter(each.code for each in findings)
     if plan.unmanaged_count:
         counted["company-unmanaged"] += plan.unmanaged_count
     ages = {each.merchant: data_age_json(each.data_age) for each in plan.plans if each.data_age}
-    return _head("DriftReport", plan) | {
+    return _head_json("DriftReport", plan) | {
         "data": fleet_data_age_json(plan) | {"merchants": ages},
         "summary": dict(sorted(counted.items())),
         "findings": [finding_json(each) for each in (*findings, *(unmanaged_findings(plan) if unmanaged else ()))],
-        "unmanaged": unmanaged_names(plan) if unmanaged else plan.unmanaged_count,
-        "retained": _retained(plan),
+        "unmanaged": describe_unmanaged_companies(plan) if unmanaged else plan.unmanaged_count,
+        "retained": _retained_json(plan),
         "syncs": last_syncs_summary_json(plan),
-        **shown_json(shown),
+        **filter_json(shown),
         **(_parts_by_label(plan, shown.group_by) if shown.group_by else {}),
     }
 
@@ -115,11 +115,11 @@ def _parts_by_label(plan: FleetPlan, label: str) -> Json:
 
 def status_json(plan: FleetPlan) -> Json:
     """How far each merchant has come."""
-    return _head("Status", plan) | {
+    return _head_json("Status", plan) | {
         "merchants": [
             {
                 "merchant": each.merchant,
-                "conditions": [_condition(condition) for condition in each.conditions],
+                "conditions": [_condition_json(condition) for condition in each.conditions],
                 "findings": [finding_json(finding) for finding in each.findings],
                 "data": data_age_json(each.data_age),
                 **closed_json(each.hold),
@@ -127,7 +127,7 @@ def status_json(plan: FleetPlan) -> Json:
             }
             for each in plan.plans
         ],
-        **_account(plan),
+        **_account_plan_json(plan),
         "syncs": last_syncs_summary_json(plan),
     }
 
@@ -136,22 +136,22 @@ def apply_json(result: FleetReport | FleetPlan) -> Json:
     """What `apply` did; of a plan that came back untouched, that nothing was done, and why."""
     plan = result.plan if isinstance(result, FleetReport) else result
     outcomes = result.outcomes if isinstance(result, FleetReport) else {}
-    report = _head("ApplyReport", plan) | {
+    report = _head_json("ApplyReport", plan) | {
         "merchants": [
             {
                 "merchant": each.merchant,
                 "state": each.status.value,
-                "changes": [_change(change) for change in each.changes],
-                **_held_and_closed(each),
+                "changes": [_change_json(change) for change in each.changes],
+                **_held_and_closed_json(each),
                 "outcome": outcome_json(outcomes.get(each.merchant, Unchanged())),
                 "findings": [finding_json(finding) for finding in each.findings],
             }
-            | _renamed_from(each)
+            | _renamed_from_json(each)
             for each in plan.plans
         ],
         "refusal": None if plan.refusal is None else refusal_json(plan.refusal),
     }
-    if account := _account(plan):
+    if account := _account_plan_json(plan):
         report |= {"account": account["account"] | {"outcome": outcome_json(outcomes.get(ACCOUNT_NAME, Unchanged()))}}
     if isinstance(result, FleetReport):
         report |= {
@@ -231,7 +231,7 @@ def refusal_json(refusal: Refusal) -> Json:
     }
 
 
-def findings_of(plan: FleetPlan) -> list[Finding]:
+def all_findings(plan: FleetPlan) -> list[Finding]:
     """Of the whole fleet first, then of each merchant and of the account's own settings."""
     return [*plan.findings, *(finding for each in plan.every_plan for finding in each.findings)]
 
@@ -266,7 +266,7 @@ def _retained_finding(retained: RetainedMerchant) -> Finding:
     )
 
 
-def unmanaged_names(plan: FleetPlan) -> list[str]:
+def describe_unmanaged_companies(plan: FleetPlan) -> list[str]:
     """Companies that no manifest claims, by their names; of those whose manifest went, it is said."""
     return [
         *plan.unmanaged_names,
@@ -274,7 +274,7 @@ def unmanaged_names(plan: FleetPlan) -> list[str]:
     ]
 
 
-def _retained(plan: FleetPlan) -> list[Json]:
+def _retained_json(plan: FleetPlan) -> list[Json]:
     return [
         {
             "merchant": each.merchant,
@@ -304,7 +304,7 @@ def canonical_changes(changes: Iterable[Mapping[str, Any]]) -> str:
 
 
 def changes_json(plan: Plan) -> list[Json]:
-    return [_change(each) for each in plan.changes]
+    return [_change_json(each) for each in plan.changes]
 
 
 def read_saved_plan(text: str) -> Json | None:
@@ -342,7 +342,7 @@ def _require_usable(document: Json) -> Json:
     _require(isinstance(document.get("manifests"), str), "manifests", "text")
     _require(isinstance(scope, dict), "scope", "an object")
     for key in ("path", "selector"):
-        _require(key in scope and _is_text(scope[key], none=True), f"scope.{key}", "text or null")
+        _require(key in scope and _is_text(scope[key], none_allowed=True), f"scope.{key}", "text or null")
     _require(
         _is_list(scope.get("targets")) and all(map(_is_text, scope["targets"])), "scope.targets", "a list of names"
     )
@@ -372,10 +372,10 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list)
 
 
-def _is_text(value: Any, *, none: bool = False) -> bool:
+def _is_text(value: Any, *, none_allowed: bool = False) -> bool:
     """Text that a name or a path can be: not empty, and nothing in it that UTF-8 or the system cannot say."""
     if value is None:
-        return none
+        return none_allowed
     return isinstance(value, str) and bool(value) and not re.search("[\0\ud800-\udfff]", value)
 
 
@@ -396,13 +396,13 @@ def diagnostics_json(diagnostics: Iterable[Diagnostic]) -> list[Json]:
     ]
 
 
-def _head(kind: str, plan: FleetPlan) -> Json:
+def _head_json(kind: str, plan: FleetPlan) -> Json:
     head: Json = {
         "schemaVersion": REPORT_SCHEMA_VERSION,
         "kind": kind,
         "complete": plan.is_complete and not (plan.account and plan.account.has_unread),
         **provenance_json(plan),
-        "scope": _scope(plan.scope),
+        "scope": _scope_json(plan.scope),
         "timeZones": TZDATA_VERSION,
         "incomplete": list(plan.unread_reasons),
         "notes": list(plan.notes),
@@ -413,25 +413,25 @@ def _head(kind: str, plan: FleetPlan) -> Json:
     return head | ({"complaints": diagnostics_json(plan.diagnostics)} if plan.diagnostics else {})
 
 
-def _scope(scope: Scope) -> Json:
+def _scope_json(scope: Scope) -> Json:
     path = None if scope.path is None else str(scope.path)
     return {"path": path, "targets": list(scope.targets), "selector": scope.selector, "name": scope.name}
 
 
-def _merchant(plan: Plan) -> Json:
+def _merchant_plan_json(plan: Plan) -> Json:
     return {
         "merchant": plan.merchant,
         "state": plan.status.value,
         "changes": changes_json(plan),
-        **_held_and_closed(plan),
-        **_later(plan),
+        **_held_and_closed_json(plan),
+        **_later_values_json(plan),
         "findings": [finding_json(each) for each in plan.findings],
         "data": data_age_json(plan.data_age),
         "fingerprint": plan.fingerprint,
-    } | _renamed_from(plan)
+    } | _renamed_from_json(plan)
 
 
-def _account(plan: FleetPlan) -> Json:
+def _account_plan_json(plan: FleetPlan) -> Json:
     """The account's own settings, where they were looked at."""
     if plan.account is None:
         return {}
@@ -445,33 +445,33 @@ def _account(plan: FleetPlan) -> Json:
     }
 
 
-def _renamed_from(plan: Plan) -> Json:
+def _renamed_from_json(plan: Plan) -> Json:
     return {"renamedFrom": plan.renamed_from} if plan.renamed_from else {}
 
 
-def _later(plan: Plan) -> Json:
+def _later_values_json(plan: Plan) -> Json:
     """What a first configuration will set, once the merchant has come that far."""
     values = sorted(plan.later_values.items())
     return {"later": [{"field": field, "wanted": value_to_json(value)} for field, value in values]} if values else {}
 
 
-def _held_and_closed(plan: Plan) -> Json:
+def _held_and_closed_json(plan: Plan) -> Json:
     """Changes that are planned and not written until somebody releases them; and that it is closed to writes."""
-    held = {"held": [_change(each) for each in plan.held_changes]} if plan.held_changes else {}
+    held = {"held": [_change_json(each) for each in plan.held_changes]} if plan.held_changes else {}
     return held | closed_json(plan.hold)
 
 
-def _change(change: Change) -> Json:
+def _change_json(change: Change) -> Json:
     classes = [each.value for each in change.classes]
     return {
         "kind": change.kind.value,
         "class": classes[0] if classes else None,
         "classes": classes,
-        "fields": [_field(each) for each in change.fields],
+        "fields": [_field_change_json(each) for each in change.fields],
     }
 
 
-def _field(change: FieldChange) -> Json:
+def _field_change_json(change: FieldChange) -> Json:
     entry = {
         "field": change.field,
         "live": value_to_json(change.live),
@@ -481,7 +481,7 @@ def _field(change: FieldChange) -> Json:
     return entry | ({"why": change.why} if change.why else {})
 
 
-def _condition(condition: Condition) -> Json:
+def _condition_json(condition: Condition) -> Json:
     return {
         "type": condition.type,
         "status": condition.status.value,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from controller.model.holds import CLOSED_WORDS, Hold, count_closed
+from controller.model.holds import CLOSED_WORDS, Hold, count_closed_by_word
 from controller.reporting.formatting import format_iso
 
 
-def closed_counts_text(holds: Iterable[Hold | None], *, of: str = "") -> str:
+def closed_counts_text(holds: Iterable[Hold | None], *, infix: str = "") -> str:
     """`, 3 of them suspended`, to go on with in a sentence; empty where nobody is closed."""
-    return "".join(f", {number:,} {of}{word}" for word, number in count_closed(holds).items() if number)
+    return "".join(f", {number:,} {infix}{word}" for word, number in count_closed_by_word(holds).items() if number)
 
 
 def closed_json(hold: Hold | None) -> dict[str, Any]:

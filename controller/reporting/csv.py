@@ -10,7 +10,7 @@ from controller.model.period_report import PeriodReport
 from controller.model.plan import Finding
 from controller.model.report import FleetPlan
 from controller.model.severity import finding_severity
-from controller.reporting.as_json import findings_of, unmanaged_findings
+from controller.reporting.as_json import all_findings, unmanaged_findings
 from controller.reporting.formatting import clean, format_iso, format_value
 from controller.reporting.report_provenance import provenance_json
 
@@ -43,8 +43,8 @@ def drift_csv(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = F
     made = provenance_json(plan)
     made_cells = [_defuse_formula(str(made[name] or "")) for name in PROVENANCE_COLUMNS]
     writer.writerows(
-        [*_row(finding), *made_cells, *([_label(plan, finding, label)] if label else [])]
-        for finding in (*findings_of(plan), *(unmanaged_findings(plan) if unmanaged else ()))
+        [*_row(finding), *made_cells, *([_label_cell(plan, finding, label)] if label else [])]
+        for finding in (*all_findings(plan), *(unmanaged_findings(plan) if unmanaged else ()))
     )
     return sheet.getvalue().rstrip("\n")
 
@@ -72,7 +72,7 @@ def _severity(finding: Finding) -> str:
     return finding_severity(finding.code, finding.direction, finding.actor).value
 
 
-def _label(plan: FleetPlan, finding: Finding, label: str) -> str:
+def _label_cell(plan: FleetPlan, finding: Finding, label: str) -> str:
     return _defuse_formula(plan.labels.get(finding.merchant, {}).get(label, ""))
 
 

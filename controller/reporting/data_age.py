@@ -50,7 +50,7 @@ def data_age_json(data: DataAge | None) -> dict[str, Any] | None:
 
 def oldest_data_rows(plan: FleetPlan) -> list[tuple[str, str, str]]:
     """Merchant, how long ago its oldest data was pulled, and which type that is; the oldest first."""
-    judged = [(each.data_age.oldest, each) for each in plan.plans if each.data_age]
+    judged = [(each.data_age.oldest_pulled_at, each) for each in plan.plans if each.data_age]
     judged.sort(key=lambda pair: (pair[0] is not None, pair[0] or plan.made_at, pair[1].merchant))
     return [(clean(each.merchant), _ago(oldest, plan.made_at), _oldest_type(each.data_age)) for oldest, each in judged]
 
@@ -64,11 +64,11 @@ def format_age(age: timedelta) -> str:
 
 def data_age_text(data: DataAge) -> str:
     """`data pulled 2026-11-20 10:00 UTC`"""
-    return f"data pulled {format_time(data.oldest)}" if data.oldest else "data of unknown age"
+    return f"data pulled {format_time(data.oldest_pulled_at)}" if data.oldest_pulled_at else "data of unknown age"
 
 
 def _oldest_pulls(plan: FleetPlan) -> list[datetime | None]:
-    return [each.data_age.oldest for each in plan.plans if each.data_age]
+    return [each.data_age.oldest_pulled_at for each in plan.plans if each.data_age]
 
 
 def _ago(at: datetime | None, now: datetime) -> str:

@@ -137,19 +137,19 @@ def align_columns(rows: Sequence[Sequence[str]], indent: str, gap: str = "  ", w
     if not rows:
         return []
     if width is not None and any(_row_width(row, indent, gap) > width for row in rows):
-        rows = [[*(_shortened(cell) for cell in row[:-1]), row[-1]] for row in rows]
+        rows = [[*(_shorten_cell(cell) for cell in row[:-1]), row[-1]] for row in rows]
     widths = [
         max((width for row in rows if (width := _shown_width(row[i])) <= WIDEST), default=WIDEST)
         for i in range(len(rows[0]))
     ]
-    return [indent + gap.join(map(_padded, row, widths)).rstrip() for row in rows]
+    return [indent + gap.join(map(_pad_cell, row, widths)).rstrip() for row in rows]
 
 
 def _row_width(row: Sequence[str], indent: str, gap: str) -> int:
     return len(indent) + sum(map(_shown_width, row)) + len(gap) * (len(row) - 1)
 
 
-def _shortened(cell: str) -> str:
+def _shorten_cell(cell: str) -> str:
     """`franchise-uk-l…n-high-street-0001`: names differ at both ends. A coloured cell is a short word."""
     if len(cell) <= SHORT_CELL or "\x1b" in cell:
         return cell
@@ -168,5 +168,5 @@ def _shown_width(cell: str) -> int:
     return len(_COLOUR.sub("", cell)) if "\x1b" in cell else len(cell)
 
 
-def _padded(cell: str, width: int) -> str:
+def _pad_cell(cell: str, width: int) -> str:
     return cell + " " * (width - _shown_width(cell))

@@ -72,14 +72,14 @@ def group_title(group: Group) -> str:
     return ": ".join(filter(None, (title, OUTCOME_WORDS.get(subject.outcome, ""))))
 
 
-def about_whom(group: Group) -> str:
+def group_merchants_text(group: Group) -> str:
     """`1,200 merchants`, `acme`"""
     if group.merchants == ("",):
         return "the whole fleet"
     return group.merchants[0] if len(group.merchants) == 1 else format_count(len(group.merchants), "merchant")
 
 
-def who_acts(group: Group) -> str:
+def group_actor_text(group: Group) -> str:
     """`merchantctl apply does it`, `waits for the merchant`; empty where nobody has to."""
     if group.subject.actor is Actor.NOBODY:
         return ""
@@ -99,14 +99,14 @@ def line_words(line: Line, group: Group) -> LineWords:
         cut_text(said.field or "", LONGEST_VALUE),
         live,
         wanted,
-        _who_changed(said),
+        _direction_words(said),
         _merchants_text(line, group),
-        cut_text("; ".join(filter(None, (said.cause, *_circumstances(line)))), LONGEST_SENTENCE),
+        cut_text("; ".join(filter(None, (said.cause, *_place_and_age_texts(line)))), LONGEST_SENTENCE),
         cut_text(said.remedy.replace("\n", "; "), LONGEST_SENTENCE),
     )
 
 
-def _who_changed(said: Statement) -> str:
+def _direction_words(said: Statement) -> str:
     """Who changed it; nothing for a value that is set for the first time, where it goes without saying."""
     is_first = said.subject.kind is not None and said.live is None and said.direction == "pending"
     return "" if is_first or said.direction is None else DIRECTIONS[said.direction]
@@ -125,7 +125,7 @@ def _merchants_text(line: Line, group: Group) -> str:
     return f"{len(names):,}, such as {cut_text(line.example.merchant, LONGEST_VALUE // 2)}"
 
 
-def _circumstances(line: Line) -> list[str]:
+def _place_and_age_texts(line: Line) -> list[str]:
     words = []
     if line.places:
         (place, _), *others = line.places

@@ -122,7 +122,7 @@ def _event_line(each: Event, runs: Mapping[int, NumberedRun]) -> HistoryLine:
 
 def _found_line(each: HistoryOccurrence, runs: Mapping[int, NumberedRun]) -> HistoryLine:
     """What it was and what somebody made of it; for what is about no value, why."""
-    moves, note = _value_moves(each, each.wanted, each.live), ""
+    moves, note = _value_move_if_any(each, each.wanted, each.live), ""
     if not moves:
         note = " ".join(filter(None, (each.field, f"({each.cause})" if each.cause else "")))
     more = str(moves[0]) if moves else note
@@ -134,7 +134,7 @@ def _moved_lines(each: HistoryOccurrence, runs: Mapping[int, NumberedRun]) -> It
     before = each.live
     for at, run, live, _ in later_values(each):
         if live != before:
-            moves = _value_moves(each, before, live)
+            moves = _value_move_if_any(each, before, live)
             more = str(moves[0]) if moves else each.field
             yield HistoryLine(at, f"moved {each.code}", more, _run_text(run, runs), "", moves)
         before = live
@@ -154,19 +154,19 @@ def later_values(each: HistoryOccurrence) -> list[tuple[datetime, int | None, An
 def _gone_line(each: HistoryOccurrence, at: datetime, runs: Mapping[int, NumberedRun]) -> HistoryLine:
     how = ENDED_WORDS.get(each.how or "", each.how or "")
     live, wanted = next(((live, wanted) for *_, live, wanted in later_values(each)[::-1]), (each.live, each.wanted))
-    moves = _value_moves(each, live, wanted if each.now_wanted is None else each.now_wanted)
+    moves = _value_move_if_any(each, live, wanted if each.now_wanted is None else each.now_wanted)
     more = ": ".join(filter(None, (str(moves[0]) if moves else each.field, how)))
     return HistoryLine(at, f"gone {each.code}", more, _ended_by_text(each, runs), how, moves)
 
 
-def _value_moves(each: HistoryOccurrence, before: Any, after: Any) -> tuple[Move, ...]:
+def _value_move_if_any(each: HistoryOccurrence, before: Any, after: Any) -> tuple[Move, ...]:
     """None of a finding that is about no value."""
     if each.live is None and each.wanted is None:
         return ()
     return (Move(each.field, stored_value_text(each.field, before), stored_value_text(each.field, after)),)
 
 
-def history_text(lines: Sequence[HistoryLine]) -> list[str]:
+def history_text_lines(lines: Sequence[HistoryLine]) -> list[str]:
     return align_columns([(format_time(each.at), *map(clean, (each.what, each.by, each.more))) for each in lines], "")
 
 
@@ -178,7 +178,7 @@ def history_json(
             {
                 "at": format_iso(each.at),
                 "run": each.run_id,
-                **_by_json(each.run_id, runs),
+                **_author_json(each.run_id, runs),
                 "what": each.what,
                 "detail": each.detail,
             }
@@ -192,7 +192,7 @@ def _occurrence_json(each: HistoryOccurrence, runs: Mapping[int, NumberedRun]) -
     gone = {
         "how": each.how,
         "run": each.gone_run,
-        **_by_json(each.gone_run, runs),
+        **_author_json(each.gone_run, runs),
         "wanted": each.now_wanted,
     }
     return {
@@ -204,10 +204,10 @@ def _occurrence_json(each: HistoryOccurrence, runs: Mapping[int, NumberedRun]) -
         "wanted": each.wanted,
         "cause": each.cause,
         "firstSeen": format_iso(each.found_at),
-        "found": {"run": each.found_run, **_by_json(each.found_run, runs)},
+        "found": {"run": each.found_run, **_author_json(each.found_run, runs)},
         "lastSeen": format_iso(each.last_seen),
         "moves": [
-            {"at": format_iso(at), "run": run, **_by_json(run, runs), "live": live, "wanted": wanted}
+            {"at": format_iso(at), "run": run, **_author_json(run, runs), "live": live, "wanted": wanted}
             for at, run, live, wanted in later_values(each)
         ],
         "clearedAt": format_iso(each.gone_at),
@@ -215,7 +215,7 @@ def _occurrence_json(each: HistoryOccurrence, runs: Mapping[int, NumberedRun]) -
     }
 
 
-def _by_json(number: int | None, runs: Mapping[int, NumberedRun]) -> dict[str, Any]:
+def _author_json(number: int | None, runs: Mapping[int, NumberedRun]) -> dict[str, Any]:
     by = runs.get(number or 0)
     return {"by": str(by.author) if by and by.author else None, "revision": by.revision if by else None}
 
@@ -261,14 +261,14 @@ def stored_value_text(field: str, value: Any) -> str:
     """A value as the state keeps it. A reference that found nothing has no id: it is shown as it was written."""
     if isinstance(value, dict):
         value = {key: each for key, each in value.items() if key != "create"}
-    if not _is_value(value):
+    if not _is_field_value(value):
         return json.dumps(value)
     if isinstance(value, dict) and value["id"] is None:
         return next((f"{by} {value[by]}" for by in ("code", "name") if value.get(by)), "nothing")
     return format_value(value_from_json(field, value), field)
 
 
-def _is_value(value: Any) -> bool:
+def _is_field_value(value: Any) -> bool:
     """Whether a field can have it: what was imported may be anything."""
     if isinstance(value, dict):
         return "id" in value and all(each is None or isinstance(each, str) for each in value.values())

@@ -13,23 +13,28 @@ from controller.model.plan import PlanStatus
 from controller.model.report import FleetPlan, FleetReport, Refusal, Unchanged
 from controller.model.severity import Severity
 from controller.model.statement_groups import Group, group_statements
-from controller.model.statements import fleet_finding_statements, later_statements, plan_statements, report_statements
-from controller.reporting.as_json import unmanaged_names
+from controller.model.statements import (
+    finding_statements_of_plans,
+    later_value_statements,
+    plan_statements,
+    report_statements,
+)
+from controller.reporting.as_json import describe_unmanaged_companies
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import format_count, format_time
 from controller.reporting.group_words import OUTCOME_WORDS, SEVERITY_WORDS
-from controller.reporting.html_figures import bars
-from controller.reporting.html_groups import groups_html, tiles
-from controller.reporting.html_page import FILTER, Section, bullets, facts, page, paragraph
+from controller.reporting.html_figures import bar_chart
+from controller.reporting.html_groups import groups_html, severity_and_actor_tiles
+from controller.reporting.html_page import FILTER, Section, bullets, facts_list, page, paragraph
 from controller.reporting.last_syncs import last_syncs_age_text
 from controller.reporting.period_words import FUNNEL_WORDS, age_range_words
-from controller.reporting.report_provenance import SHORT_REVISION_DIGITS, provenance_text, scope_text, shown_text
+from controller.reporting.report_provenance import SHORT_REVISION_DIGITS, filter_text, provenance_text, scope_text
 from controller.reporting.text import apply_summary, limit_exceeded_text, plan_summary
 from controller.reporting.text_drift_and_status import drift_summary, label_title
 
 
 def plan_html(plan: FleetPlan, title: str = "Plan", note: str = "") -> str:
-    groups = group_statements([*plan_statements(plan), *later_statements(plan)])
+    groups = group_statements([*plan_statements(plan), *later_value_statements(plan)])
     refusal = _refusal(plan.refusal) if plan.refusal else ""
     noted = paragraph(note, "notice") if note else ""
     summary = [
@@ -37,7 +42,7 @@ def plan_html(plan: FleetPlan, title: str = "Plan", note: str = "") -> str:
         noted,
         refusal,
         *_fleet_problems_and_notes(plan),
-        tiles(groups),
+        severity_and_actor_tiles(groups),
         _figures(plan),
     ]
     sections: list[Section] = [("summary", "Summary", "".join(summary)), *severity_sections(groups)]
@@ -45,20 +50,20 @@ def plan_html(plan: FleetPlan, title: str = "Plan", note: str = "") -> str:
 
 
 def drift_html(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = False) -> str:
-    groups = group_statements(fleet_finding_statements(plan))
-    filtered = paragraph(shown_text(shown), "notice") if shown_text(shown) else ""
+    groups = group_statements(finding_statements_of_plans(plan))
+    filtered = paragraph(filter_text(shown), "notice") if filter_text(shown) else ""
     summary = [
         paragraph(drift_summary(plan), "lead"),
         filtered,
         *_fleet_problems_and_notes(plan),
-        tiles(groups),
+        severity_and_actor_tiles(groups),
         _figures(plan, ages=True),
     ]
     sections: list[Section] = [("summary", "Summary", "".join(summary))]
     sections += _label_sections(plan, shown.group_by) if shown.group_by else severity_sections(groups)
     if plan.unmanaged_count:
         counted = f"{format_count(plan.unmanaged_count, 'company', 'companies')} that no manifest claims."
-        names = bullets(unmanaged_names(plan)) if unmanaged else ""
+        names = bullets(describe_unmanaged_companies(plan)) if unmanaged else ""
         sections.append(("unmanaged", "Unmanaged companies", paragraph(counted) + names))
     return page(_title("Drift", plan), [_facts(plan, last_syncs_age_text(plan))], sections, provenance_text(plan))
 
@@ -77,8 +82,8 @@ def apply_html(result: FleetReport | FleetPlan) -> str:
         paragraph(apply_summary(result), "lead"),
         f'<div class="refused">{bullets(notices)}</div>' if notices else "",
         *_fleet_problems_and_notes(plan),
-        tiles(groups),
-        f'<div class="figures">{bars("What became of the plans", outcomes)}</div>' if outcomes else "",
+        severity_and_actor_tiles(groups),
+        f'<div class="figures">{bar_chart("What became of the plans", outcomes)}</div>' if outcomes else "",
     ]
     sections: list[Section] = [("summary", "Summary", "".join(summary)), *severity_sections(groups)]
     return page(_title("Apply", plan), [_facts(plan)], sections, provenance_text(plan))
@@ -100,7 +105,7 @@ def _label_sections(plan: FleetPlan, label: str) -> list[Section]:
     sections: list[Section] = []
     for number, (value, part) in enumerate(divide_by_label(plan, label).items()):
         before = FILTER if number == 0 else ""
-        content = groups_html(group_statements(fleet_finding_statements(part)))
+        content = groups_html(group_statements(finding_statements_of_plans(part)))
         sections.append((f"part-{number}", label_title(label, value, part), before + content))
     return sections
 
@@ -112,8 +117,8 @@ def _title(what: str, plan: FleetPlan) -> str:
 
 def _facts(plan: FleetPlan, syncs: str = "") -> str:
     if not provenance_text(plan):
-        return facts([("Made", format_time(plan.made_at))])
-    return facts(
+        return facts_list([("Made", format_time(plan.made_at))])
+    return facts_list(
         [
             ("Made", format_time(plan.made_at)),
             ("Environment", plan.environment or ""),
@@ -149,13 +154,15 @@ def _figures(plan: FleetPlan, *, ages: bool = False) -> str:
     statuses = [
         (STATUS_MEANINGS[MerchantStatus(each.value)].label, counts[each]) for each in PlanStatus if counts[each]
     ]
-    figures = [bars("Merchants by status", statuses)]
+    figures = [bar_chart("Merchants by status", statuses)]
     if any(each.conditions for each in plan.plans):
         figures.append(
-            bars("Onboarding", [(FUNNEL_WORDS[step], number) for step, number in count_funnel_of_plans(plan.plans)])
+            bar_chart(
+                "Onboarding", [(FUNNEL_WORDS[step], number) for step, number in count_funnel_of_plans(plan.plans)]
+            )
         )
     drift = [found for each in plan.plans for found in each.findings if is_drift(found)] if ages else []
     if drift:
         counted = count_ages((each.since or plan.made_at for each in drift), plan.made_at)
-        figures.append(bars("Age of drift", list(zip(age_range_words(), counted, strict=True))))
+        figures.append(bar_chart("Age of drift", list(zip(age_range_words(), counted, strict=True))))
     return f'<div class="figures">{"".join(figures)}</div>'

@@ -12,7 +12,7 @@ _HEIGHT = 60
 """Of each half of the chart of days, in units of its viewBox; a day is 10 wide."""
 
 
-def bars(caption: str, rows: Sequence[tuple[str, int]], note: str = "") -> str:
+def bar_chart(caption: str, rows: Sequence[tuple[str, int]], note: str = "") -> str:
     """A table with a bar in each row: the words and numbers are text, the bar is decoration."""
     most = max((number for _, number in rows), default=0)
     lines = "".join(
@@ -34,7 +34,7 @@ def _bar(number: int, most: int) -> str:
     )
 
 
-def days_chart(days: Sequence[DayCount]) -> str:
+def daily_drift_chart(days: Sequence[DayCount]) -> str:
     """What was found and ended day by day: found stands above the line, ended hangs below it, hatched."""
     most = max((max(day.opened, day.closed) for day in days), default=0)
     opened, closed = sum(day.opened for day in days), sum(day.closed for day in days)
@@ -81,7 +81,7 @@ def trends_chart(report: PeriodReport) -> str:
 
 
 def _trend_bars(trend: StatusTrend) -> str:
-    most = max(trend.known, default=0)
+    most = max(trend.known_counts, default=0)
     shapes = "".join(
         f'<rect x="{10 * place + 1}" y="{40 - height}" width="8" height="{height}" fill="var(--bar)"/>'
         for place, count in enumerate(trend.counts)

@@ -12,10 +12,10 @@ from controller.reporting.group_words import (
     LINE_COLUMNS,
     SEVERITY_WORDS,
     LineWords,
-    about_whom,
+    group_actor_text,
+    group_merchants_text,
     group_title,
     line_words,
-    who_acts,
 )
 from controller.reporting.html_page import escape_text, folding_table, link
 
@@ -29,7 +29,7 @@ def groups_html(groups: Sequence[Group]) -> str:
     return "".join(map(_group, groups))
 
 
-def tiles(groups: Sequence[Group]) -> str:
+def severity_and_actor_tiles(groups: Sequence[Group]) -> str:
     """How many merchants are how badly off, and who must act for how many: numbers with their words."""
     words = {Severity.CRITICAL: "critical", Severity.WARNING: "with a warning", Severity.INFO: "for information"}
     shown = [
@@ -47,8 +47,8 @@ def tiles(groups: Sequence[Group]) -> str:
 def _group(group: Group) -> str:
     severity = group.subject.severity
     badge = f'<span class="badge {severity.value}">{SEVERITY_WORDS[severity]}</span>'
-    heading = f"<h3>{badge} {escape_text(group_title(group))}, {escape_text(about_whom(group))}</h3>"
-    acts = f'<p class="quiet">{escape_text(who_acts(group))}</p>' if who_acts(group) else ""
+    heading = f"<h3>{badge} {escape_text(group_title(group))}, {escape_text(group_merchants_text(group))}</h3>"
+    acts = f'<p class="quiet">{escape_text(group_actor_text(group))}</p>' if group_actor_text(group) else ""
     whose = _folded_names(group.merchants, are_all=True) if any(len(each.merchants) > 1 for each in group.lines) else ""
     body = "".join([heading, acts, _table(group), _links(group), whose])
     return f'<article class="group {severity.value}">{body}</article>'

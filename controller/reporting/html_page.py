@@ -128,7 +128,7 @@ def bullets(items: Sequence[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape_text(item)}</li>' for item in items)}</ul>" if items else ""
 
 
-def facts(pairs: Sequence[tuple[str, str]]) -> str:
+def facts_list(pairs: Sequence[tuple[str, str]]) -> str:
     """What is known of the report: a list of names and values; those without a value are left out."""
     rows = "".join(f"<dt>{escape_text(name)}</dt><dd>{escape_text(value)}</dd>" for name, value in pairs if value)
     return f'<dl class="facts">{rows}</dl>'
@@ -145,7 +145,7 @@ def plain_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return folding_table([escape_text(cell) for cell in head], [_plain_row(head, row) for row in rows], "more row")
 
 
-def folding_table(head: Sequence[str], rows: Sequence[str], one_more: str) -> str:
+def folding_table(head: Sequence[str], rows: Sequence[str], row_word: str) -> str:
     """A table, of which what goes beyond OPEN_ROWS is folded. Cells of the head and rows are HTML already."""
     if not rows:
         return ""
@@ -154,7 +154,7 @@ def folding_table(head: Sequence[str], rows: Sequence[str], one_more: str) -> st
     open_rows = f"{start}{''.join(rows[:OPEN_ROWS])}{end}"
     if len(rows) <= OPEN_ROWS:
         return open_rows
-    more = format_count(len(rows) - OPEN_ROWS, one_more)
+    more = format_count(len(rows) - OPEN_ROWS, row_word)
     return f"{open_rows}<details><summary>{more}</summary>{start}{''.join(rows[OPEN_ROWS:])}{end}</details>"
 
 

@@ -21,8 +21,8 @@ MerchantBlock = tuple[str, Sequence[str]]
 def collapse_identical(
     blocks: Iterable[MerchantBlock],
     paint: Paint,
-    named: int = MAX_NAMES_IN_GROUP,
-    at_least: int = MIN_GROUP_SIZE,
+    max_names: int = MAX_NAMES_IN_GROUP,
+    min_group_size: int = MIN_GROUP_SIZE,
 ) -> list[list[str]]:
     """The blocks' lines in their order; of `at_least` alike the first speaks for all, and `named` others are named."""
     blocks = list(blocks)
@@ -30,10 +30,10 @@ def collapse_identical(
     told: list[list[str]] = []
     for name, block in blocks:
         group = alike[_block_without_name(name, block)]
-        if len(group) < at_least:
+        if len(group) < min_group_size:
             told.append([*block])
         elif name == group[0]:
-            told.append([*block, paint("strong", "  likewise ") + format_list(group[1:], named)])
+            told.append([*block, paint("strong", "  likewise ") + format_list(group[1:], max_names)])
     return told
 
 

@@ -26,7 +26,7 @@ def impact_text(impact: Impact, paint: Paint = WITHOUT_COLOUR) -> str:
         code = f"  {effect.finding}" if effect.finding else ""
         lines.append(f"if {effect.event}: {paint('strong', count)}{code}")
         lines += [f"    {clean(effect.consequence)}", paint("quiet", f"    {format_list(effect.merchants)}")]
-    left_alone = closed_counts_text({each.merchant: each.hold for each in impact.dependents}.values(), of="of them ")
+    left_alone = closed_counts_text({each.merchant: each.hold for each in impact.dependents}.values(), infix="of them ")
     summary = f"{len(merchants):,} of {of} depend on it{left_alone}. Nobody was asked: as of manifests and state."
     return "\n".join([*lines, paint("strong", f"{clean(impact.subject)}: ") + summary])
 

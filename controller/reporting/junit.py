@@ -55,21 +55,21 @@ def apply_junit(result: FleetReport | FleetPlan) -> str:
             _add_problem(case, "failure", reason, reason)
         else:
             left = replace(each, findings=open_findings(each, outcome))
-            _add_merchant(case, left, lambda finding: finding.actor is Actor.OPERATOR)
-    return _as_text(suite)
+            _add_merchant_problems(case, left, lambda finding: finding.actor is Actor.OPERATOR)
+    return _render_xml(suite)
 
 
 def validate_junit(fleet: Fleet, online: FleetReferenceCheck | None = None) -> str:
     """Each complaint fails; each merchant without one passes, unless its books lack what it names."""
     suite = _new_suite("merchantctl validate")
     for diagnostic in fleet.diagnostics:
-        _add_complaint(suite, diagnostic)
+        _add_diagnostic_case(suite, diagnostic)
     marred = {diagnostic.file for diagnostic in fleet.diagnostics}
     for name, merchant in fleet.merchants.items():
         files = {origin.file for origins in merchant.origins.values() for origin in origins}
         if not files & marred:
             _add_check(_add_case(suite, name, "merchants"), online.checks.get(name) if online else None)
-    return _as_text(suite)
+    return _render_xml(suite)
 
 
 def _add_check(case: Element, check: ReferenceCheck | None) -> None:
@@ -86,10 +86,10 @@ def _add_check(case: Element, check: ReferenceCheck | None) -> None:
 def _report(name: str, plan: FleetPlan, fails: Callable[[Finding], bool]) -> str:
     suite = _fleet_suite(name, plan)
     for each in plan.plans:
-        _add_merchant(_add_case(suite, each.merchant, "merchants"), each, fails)
+        _add_merchant_problems(_add_case(suite, each.merchant, "merchants"), each, fails)
     if plan.account:
-        _add_merchant(_add_case(suite, plan.account.merchant, "account"), plan.account, fails)
-    return _as_text(suite)
+        _add_merchant_problems(_add_case(suite, plan.account.merchant, "account"), plan.account, fails)
+    return _render_xml(suite)
 
 
 def _fleet_suite(name: str, plan: FleetPlan) -> Element:
@@ -104,7 +104,7 @@ def _fleet_suite(name: str, plan: FleetPlan) -> Element:
     return suite
 
 
-def _add_merchant(case: Element, plan: Plan, fails: Callable[[Finding], bool]) -> None:
+def _add_merchant_problems(case: Element, plan: Plan, fails: Callable[[Finding], bool]) -> None:
     if plan.hold and plan.is_closed:
         SubElement(case, "skipped", message=plan.hold.closed_word)
     elif plan.has_unread:
@@ -125,7 +125,7 @@ def _add_findings(case: Element, findings: Iterable[Finding], kind: str = "failu
     _add_problem(case, kind, ", ".join(about), "\n\n".join(details))
 
 
-def _add_complaint(suite: Element, diagnostic: Diagnostic) -> None:
+def _add_diagnostic_case(suite: Element, diagnostic: Diagnostic) -> None:
     place = f"{diagnostic.file}:{diagnostic.line}" if diagnostic.line else diagnostic.file
     case = _add_case(suite, place, "manifests")
     case.set("file", _clean_for_xml(diagnostic.file))
@@ -145,7 +145,7 @@ def _add_problem(case: Element, kind: str, message: str, details: str) -> None:
     SubElement(case, kind, message=_clean_for_xml(message)).text = _clean_for_xml(details)
 
 
-def _as_text(suite: Element) -> str:
+def _render_xml(suite: Element) -> str:
     for kind, count in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(kind, str(len(suite.findall(f"testcase/{count}"))))
     suite.set("tests", str(len(suite.findall("testcase"))))

@@ -17,7 +17,7 @@ def last_syncs_age_text(plan: FleetPlan) -> str:
     """`Last syncs as read between 2 hours and 20 hours ago; not read within 26 hours for 3 merchants …`"""
     syncing = [each for each in plan.plans if _is_ready(each)]
     ages = sorted(plan.made_at - each.last_sync.read_at for each in syncing if each.last_sync)
-    unread = sum(each.last_sync is None or not each.last_sync.is_recent(plan.made_at) for each in syncing)
+    unread = sum(each.last_sync is None or not each.last_sync.was_read_recently(plan.made_at) for each in syncing)
     if not syncing:
         return ""
     rest = f"not read within 26 hours for {format_count(unread, 'merchant')} (merchantctl drift --syncs reads each)"
@@ -35,14 +35,14 @@ def last_syncs_summary_json(plan: FleetPlan) -> dict[str, Any]:
     return {
         "oldest": format_iso(min(read, default=None)),
         "newest": format_iso(max(read, default=None)),
-        "unread": sum(each.last_sync is None or not each.last_sync.is_recent(plan.made_at) for each in syncing),
+        "unread": sum(each.last_sync is None or not each.last_sync.was_read_recently(plan.made_at) for each in syncing),
         "outcomes": dict(sorted(Counter(sync_outcome(each.last_sync) for each in syncing).items())),
     }
 
 
 def last_and_next_sync_json(plan: Plan, now: datetime) -> dict[str, Any]:
     """One merchant's: the last as it was read, and the next as the live schedule has it."""
-    due = next_sync(plan, now)
+    due = next_sync_at(plan, now)
     last = plan.last_sync and {
         "outcome": sync_outcome(plan.last_sync),
         "code": plan.last_sync.code,
@@ -74,14 +74,14 @@ def last_sync_short_text(plan: Plan, now: datetime) -> str:
     return sync_outcome(sync) + (f" {format_age(now - sync.ran_at)} ago" if sync.ran_at else "")
 
 
-def next_sync(plan: Plan, now: datetime) -> datetime | None:
+def next_sync_at(plan: Plan, now: datetime) -> datetime | None:
     """When Codat begins the next one; None where none is due, or the schedule does not say."""
     return plan.schedule.next_sync(now) if plan.schedule and _is_ready(plan) else None
 
 
 def next_sync_text(plan: Plan, now: datetime) -> str:
     """`2026-11-23 05:00 UTC (Daily)`, or why there is none: `none: switched off`."""
-    due, syncing = next_sync(plan, now), plan.ready_condition
+    due, syncing = next_sync_at(plan, now), plan.ready_condition
     if due and plan.schedule:
         return f"{format_time(due)} ({plan.schedule.frequency})"
     if _is_ready(plan):

@@ -10,15 +10,20 @@ from collections.abc import Mapping, Sequence
 from controller.model.finding_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.report import FleetPlan, FleetReport, Refusal
 from controller.model.statement_groups import Group, group_statements
-from controller.model.statements import fleet_finding_statements, later_statements, plan_statements, report_statements
-from controller.reporting.as_json import unmanaged_names
+from controller.model.statements import (
+    finding_statements_of_plans,
+    later_value_statements,
+    plan_statements,
+    report_statements,
+)
+from controller.reporting.as_json import describe_unmanaged_companies
 from controller.reporting.data_age import fleet_data_age_text
 from controller.reporting.formatting import cut_text, format_count, format_time
 from controller.reporting.group_words import actor_sentence, filter_flags, severity_sentence, whole_report_command
 from controller.reporting.last_syncs import last_syncs_age_text
 from controller.reporting.markdown_escape import code_span, escape_markdown
-from controller.reporting.markdown_groups import bullets_within, count_characters, groups_within, listed_within
-from controller.reporting.report_provenance import provenance_text, shown_text
+from controller.reporting.markdown_groups import count_characters, fit_bullets, fit_groups, fit_list
+from controller.reporting.report_provenance import filter_text, provenance_text
 from controller.reporting.text import apply_summary, limit_exceeded_text, plan_summary
 from controller.reporting.text_drift_and_status import drift_summary, label_title
 
@@ -32,7 +37,7 @@ _PARTS_LEFT_OUT_CHARACTERS = 2_000
 
 
 def plan_markdown(plan: FleetPlan) -> str:
-    groups = group_statements([*plan_statements(plan), *later_statements(plan)])
+    groups = group_statements([*plan_statements(plan), *later_value_statements(plan)])
     head = [
         "## Plan",
         "",
@@ -41,12 +46,12 @@ def plan_markdown(plan: FleetPlan) -> str:
         "",
         *_severity_and_actor_lines(groups),
     ]
-    head += [*_fleet_problems_and_notes(plan), *(_refusal(plan.refusal) if plan.refusal else [])]
+    head += [*_fleet_problems_and_notes(plan), *(_refusal_lines(plan.refusal) if plan.refusal else [])]
     return _document(head, groups, [], code_span(whole_report_command("plan", plan.scope)))
 
 
 def drift_markdown(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: bool = False) -> str:
-    groups = group_statements(fleet_finding_statements(plan))
+    groups = group_statements(finding_statements_of_plans(plan))
     summary = cut_text(drift_summary(plan), _LONGEST_NOTICE)
     head = [
         "## Drift",
@@ -57,17 +62,17 @@ def drift_markdown(plan: FleetPlan, shown: Shown = EVERYTHING, *, unmanaged: boo
         *_severity_and_actor_lines(groups),
     ]
     head += _fleet_problems_and_notes(plan, last_syncs_age_text(plan))
-    foot = _unmanaged(plan, unmanaged)
+    foot = _unmanaged_lines(plan, unmanaged)
     command = code_span(whole_report_command("drift", plan.scope, filter_flags(shown)))
     if shown.group_by is None:
         return _document(head, groups, foot, command)
     room = MAX_CHARACTERS - count_characters(head) - count_characters(foot)
     return "\n".join(
-        [*head, *_parts(divide_by_label(plan, shown.group_by), shown.group_by, room, command), *foot]
+        [*head, *_label_part_lines(divide_by_label(plan, shown.group_by), shown.group_by, room, command), *foot]
     ).rstrip()
 
 
-def _parts(parts: Mapping[str, FleetPlan], label: str, room: int, command: str) -> list[str]:
+def _label_part_lines(parts: Mapping[str, FleetPlan], label: str, room: int, command: str) -> list[str]:
     """The groups of each part; what one does not need of its share of the room the later ones have."""
     lines: list[str] = []
     for number, (value, part) in enumerate(parts.items()):
@@ -77,8 +82,8 @@ def _parts(parts: Mapping[str, FleetPlan], label: str, room: int, command: str) 
         if share < _LEAST_ROOM_OF_PART:
             more = format_count(len(parts) - number, "more value")
             return [*lines, "", f"_{more} of {escape_markdown(cut_text(label, _LONGEST_TITLE))} left out: {command}_"]
-        groups = group_statements(fleet_finding_statements(part))
-        lines += [*title, *groups_within(groups, share, command)]
+        groups = group_statements(finding_statements_of_plans(part))
+        lines += [*title, *fit_groups(groups, share, command)]
     return lines
 
 
@@ -105,11 +110,11 @@ def apply_markdown(result: FleetReport | FleetPlan) -> str:
 
 def _document(head: list[str], groups: Sequence[Group], foot: list[str], command: str) -> str:
     room = MAX_CHARACTERS - count_characters(head) - count_characters(foot)
-    return "\n".join([*head, *groups_within(groups, room, command), *foot]).rstrip()
+    return "\n".join([*head, *fit_groups(groups, room, command), *foot]).rstrip()
 
 
 def _provenance_lines(plan: FleetPlan, shown: Shown = EVERYTHING) -> list[str]:
-    words = cut_text(" ".join(filter(None, (provenance_text(plan), shown_text(shown)))), _LONGEST_NOTICE)
+    words = cut_text(" ".join(filter(None, (provenance_text(plan), filter_text(shown)))), _LONGEST_NOTICE)
     return [f"_{escape_markdown(words)}_", ""] if words else []
 
 
@@ -133,26 +138,26 @@ def _fleet_problems_and_notes(plan: FleetPlan, syncs: str = "") -> list[str]:
     shown = (
         f"{f'**{title}** ' if title else ''}{escape_markdown(cut_text(text, _LONGEST_NOTICE))}" for title, text in items
     )
-    return [*bullets_within(shown, len(items), _NOTICES_CHARACTERS), ""] if items else []
+    return [*fit_bullets(shown, len(items), _NOTICES_CHARACTERS), ""] if items else []
 
 
-def _refusal(refusal: Refusal) -> list[str]:
+def _refusal_lines(refusal: Refusal) -> list[str]:
     limits = [
         f"{escape_markdown(limit_exceeded_text(each))}. To allow it: `{each.flag}`" for each in refusal.exceeded_limits
     ]
     return [
         "**Refused by a safety limit: nothing is written.**",
         "",
-        *bullets_within(limits, len(limits), _NOTICES_CHARACTERS),
+        *fit_bullets(limits, len(limits), _NOTICES_CHARACTERS),
         "",
     ]
 
 
-def _unmanaged(plan: FleetPlan, every: bool) -> list[str]:
+def _unmanaged_lines(plan: FleetPlan, every: bool) -> list[str]:
     if not plan.unmanaged_count:
         return []
     counted = f"{format_count(plan.unmanaged_count, 'company', 'companies')} that no manifest claims"
     if not every:
         return [f"{counted}."]
     more = " (merchantctl drift --unmanaged -o csv lists all)"
-    return [f"{counted}: {listed_within(unmanaged_names(plan), _UNMANAGED_CHARACTERS, more)}"]
+    return [f"{counted}: {fit_list(describe_unmanaged_companies(plan), _UNMANAGED_CHARACTERS, more)}"]

@@ -15,10 +15,10 @@ from controller.reporting.group_words import (
     LONGEST_VALUE,
     SEVERITY_WORDS,
     LineWords,
-    about_whom,
+    group_actor_text,
+    group_merchants_text,
     group_title,
     line_words,
-    who_acts,
 )
 from controller.reporting.markdown_escape import escape_markdown
 from controller.untrusted_text import is_web_address
@@ -33,7 +33,7 @@ HEADINGS_SHARE = 0.3
 """So much of the room is kept for the headings of the groups still to come."""
 
 
-def groups_within(groups: Sequence[Group], room: int, command: str) -> list[str]:
+def fit_groups(groups: Sequence[Group], room: int, command: str) -> list[str]:
     """The groups in at most `room` characters, line breaks included. `command` shows what is left out."""
     headings = [_heading(group) for group in groups]
     headings_to_come = sum(count_characters([heading, ""]) for heading in headings)
@@ -67,7 +67,7 @@ def count_characters(lines: Iterable[str]) -> int:
     return sum(len(line) + 1 for line in lines)
 
 
-def listed_within(words: Sequence[str], room: int, more: str) -> str:
+def fit_list(words: Sequence[str], room: int, more: str) -> str:
     """`a, b, c`, escaped, as many as fit in `room`; then how many more: `and 12 more` and `more`."""
     shown: list[str] = []
     used = 0
@@ -80,12 +80,12 @@ def listed_within(words: Sequence[str], room: int, more: str) -> str:
     return ", ".join(shown)
 
 
-def bullets_within(items: Iterable[str], of: int, room: int) -> list[str]:
+def fit_bullets(items: Iterable[str], total: int, room: int) -> list[str]:
     """A list of texts that are Markdown already, as many as fit; then how many more of all there are."""
     lines: list[str] = []
     for number, item in enumerate(items):
         if count_characters([*lines, f"- {item}"]) > room:
-            return [*lines, f"- and {of - number:,} more"]
+            return [*lines, f"- and {total - number:,} more"]
         lines.append(f"- {item}")
     return lines
 
@@ -97,8 +97,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _heading(group: Group) -> str:
     severity = SEVERITY_WORDS[group.subject.severity]
-    title, about = (escape_markdown(cut_text(text, LONGEST_VALUE)) for text in (group_title(group), about_whom(group)))
-    acts = who_acts(group)
+    title, about = (
+        escape_markdown(cut_text(text, LONGEST_VALUE)) for text in (group_title(group), group_merchants_text(group))
+    )
+    acts = group_actor_text(group)
     return f"#### {severity}: {title} — {about}" + (f" ({acts})" if acts else "")
 
 
@@ -134,9 +136,9 @@ def _links(group: Group, command: str) -> list[str]:
         return []
     if len(links) == 1:
         return [f"Link to send: {links[0]}", ""]
-    shown = bullets_within(links, len(links), LINKS_CHARACTERS)
+    shown = fit_bullets(links, len(links), LINKS_CHARACTERS)
     more = [f"\nAll of them: {command}"] if len(shown) < len(links) or "more" in shown[-1][:14] else []
-    return [*_folded(f"{format_count(len(links), 'link')} to send", [*shown, *more])]
+    return [*_details_block(f"{format_count(len(links), 'link')} to send", [*shown, *more])]
 
 
 def _names(group: Group, command: str) -> list[str]:
@@ -144,9 +146,9 @@ def _names(group: Group, command: str) -> list[str]:
     is_long = len(group.lines) > MAX_LINES_IN_GROUP
     if len(group.merchants) == 1 or not (is_long or any(len(line.merchants) > 3 for line in group.lines)):
         return []
-    names = listed_within(group.merchants, NAMES_CHARACTERS, f" ({command} names all)")
-    return _folded(f"The {format_count(len(group.merchants), 'merchant')}", [names])
+    names = fit_list(group.merchants, NAMES_CHARACTERS, f" ({command} names all)")
+    return _details_block(f"The {format_count(len(group.merchants), 'merchant')}", [names])
 
 
-def _folded(summary: str, content: Sequence[str]) -> list[str]:
+def _details_block(summary: str, content: Sequence[str]) -> list[str]:
     return [f"<details><summary>{summary}</summary>", "", *content, "", "</details>", ""]

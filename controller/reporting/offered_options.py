@@ -78,14 +78,14 @@ def _group_lines(fields: Sequence[OfferedField], paint: Paint) -> list[str]:
             clean(each.option.name or ""),
             clean(each.option.code or ""),
             clean(each.option.kind or ""),
-            clean(_used_by(each)),
+            clean(_using_fields_text(each)),
         )
         for each in first.options
     ]
     return [*title, *align_columns([head, *rows], "  ")]
 
 
-def _used_by(offered: OfferedOption) -> str:
+def _using_fields_text(offered: OfferedOption) -> str:
     """The fields that have it; those that the manifest wants it for, and that have another, are marked."""
     wanted = [f"{path} (declared)" for path in offered.declared_in if path not in offered.selected_in]
     return ", ".join([*offered.selected_in, *wanted])

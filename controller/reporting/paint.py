@@ -35,7 +35,7 @@ class Paint:
     def __call__(self, style: str, text: str) -> str:
         return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.colour and text else text
 
-    def word(self, word: str) -> str:
+    def colour_word(self, word: str) -> str:
         """A state, direction or sign in its own colour."""
         return self(STYLE_BY_WORD[word], word) if word in STYLE_BY_WORD else word
 

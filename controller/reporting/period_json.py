@@ -13,7 +13,7 @@ from controller.model.rollout import Rollout
 from controller.model.severity import finding_severity
 from controller.reporting.as_json import finding_json
 from controller.reporting.formatting import format_iso
-from controller.reporting.report_provenance import shown_json
+from controller.reporting.report_provenance import filter_json
 from controller.reporting.rollout import wave_json
 
 PERIOD_REPORT_SCHEMA_VERSION = 1
@@ -42,32 +42,36 @@ def period_report_json(report: PeriodReport) -> dict[str, Any]:
         "statuses": {status.value: number for status, number in report.statuses.items()},
         "summary": {"new": len(report.new), "stillOpen": len(report.still_open), "closed": len(report.closed)},
         "findings": [
-            *(_finding(each, is_new=True) for each in report.new),
-            *(_finding(each, is_new=False) for each in report.still_open),
+            *(_open_finding_json(each, is_new=True) for each in report.new),
+            *(_open_finding_json(each, is_new=False) for each in report.still_open),
         ],
-        "closed": [_closed(each) for each in report.closed],
-        "recurrences": list(map(_recurrence, report.recurrences)),
+        "closed": [_closed_finding_json(each) for each in report.closed],
+        "recurrences": list(map(_recurrence_json, report.recurrences)),
         "days": [{"day": day.day.isoformat(), "opened": day.opened, "closed": day.closed} for day in report.days],
         "trends": {each.status.value: list(each.counts) for each in report.trends},
-        "openDriftAges": _ages(report.ages),
-        "dataAges": _ages(report.data_ages),
-        "rollout": _rollout(report.rollout) if report.rollout else None,
+        "openDriftAges": _age_counts_json(report.ages),
+        "dataAges": _age_counts_json(report.data_ages),
+        "rollout": _rollout_summary_json(report.rollout) if report.rollout else None,
         "funnel": dict(report.funnel),
-        "syncs": _syncs(report),
+        "syncs": _sync_outcomes_json(report),
         "notBooked": {
             "merchants": sum(len(group.merchants) for group in report.not_booked),
             "reasons": {
                 reason.value: number for reason, number in count_not_booked_by_reason(report.not_booked).items()
             },
             "actors": {actor.value: number for actor, number in count_not_booked_by_actor(report.not_booked).items()},
-            "groups": list(map(_not_booked, report.not_booked)),
+            "groups": list(map(_not_booked_group_json, report.not_booked)),
         },
-        **shown_json(report.shown),
-        **({"groupBy": report.shown.group_by, "parts": list(map(_part, report.parts))} if report.parts else {}),
+        **filter_json(report.shown),
+        **(
+            {"groupBy": report.shown.group_by, "parts": list(map(_label_part_json, report.parts))}
+            if report.parts
+            else {}
+        ),
     }
 
 
-def _recurrence(recurrence: Recurrence) -> dict[str, Any]:
+def _recurrence_json(recurrence: Recurrence) -> dict[str, Any]:
     return {
         "merchant": recurrence.merchant or None,
         "code": recurrence.code,
@@ -78,17 +82,17 @@ def _recurrence(recurrence: Recurrence) -> dict[str, Any]:
     }
 
 
-def _ages(counts: Sequence[int]) -> dict[str, Any]:
+def _age_counts_json(counts: Sequence[int]) -> dict[str, Any]:
     return {"limitsInDays": [limit.days for limit in AGE_LIMITS], "counts": list(counts)}
 
 
-def _syncs(report: PeriodReport) -> dict[str, Any]:
+def _sync_outcomes_json(report: PeriodReport) -> dict[str, Any]:
     oldest, newest = report.syncs_read_at or (None, None)
     outcomes = dict(sorted(report.sync_outcomes.items()))
     return {"outcomes": outcomes, "oldest": format_iso(oldest), "newest": format_iso(newest)}
 
 
-def _rollout(rollout: Rollout) -> dict[str, Any]:
+def _rollout_summary_json(rollout: Rollout) -> dict[str, Any]:
     return {
         "name": rollout.name,
         "state": rollout.state.value,
@@ -97,13 +101,13 @@ def _rollout(rollout: Rollout) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding, *, is_new: bool) -> dict[str, Any]:
+def _open_finding_json(finding: Finding, *, is_new: bool) -> dict[str, Any]:
     return {"new": is_new, "severity": finding_severity(finding.code, finding.direction, finding.actor).value} | (
         finding_json(finding)
     )
 
 
-def _not_booked(group: NotBookedGroup) -> dict[str, Any]:
+def _not_booked_group_json(group: NotBookedGroup) -> dict[str, Any]:
     example = group.example
     about = {key: finding_json(example.finding)[key] for key in ("code", "field", "cause", "remedy", "actor")}
     merchants = [
@@ -121,7 +125,7 @@ def _not_booked(group: NotBookedGroup) -> dict[str, Any]:
     return {"reason": example.reason.value, **about, "since": format_iso(group.since), "merchants": merchants}
 
 
-def _closed(closed: ClosedFinding) -> dict[str, Any]:
+def _closed_finding_json(closed: ClosedFinding) -> dict[str, Any]:
     finding = closed.finding
     about = finding_json(finding)
     kept = {key: about[key] for key in ("code", "merchant", "field", "live", "wanted", "direction", "since", "cause")}
@@ -129,7 +133,7 @@ def _closed(closed: ClosedFinding) -> dict[str, Any]:
     return kept | {"closedAt": format_iso(closed.closed_at), **how, "openAgain": closed.is_back}
 
 
-def _part(part: LabelPart) -> dict[str, Any]:
+def _label_part_json(part: LabelPart) -> dict[str, Any]:
     return {
         "value": part.value,
         "merchants": part.merchants,

@@ -13,7 +13,7 @@ from controller.reporting.formatting import cut_text
 from controller.reporting.group_words import actor_sentence, severity_sentence
 from controller.reporting.markdown import MAX_CHARACTERS
 from controller.reporting.markdown_escape import code_span, escape_markdown
-from controller.reporting.markdown_groups import count_characters, groups_within, table
+from controller.reporting.markdown_groups import count_characters, fit_groups, table
 
 MAX_ROWS = 30
 """Of a table of numbers; the JSON has all."""
@@ -31,9 +31,9 @@ def period_report_markdown(report: PeriodReport) -> str:
         f"_{_cut_and_escape(words.provenance_text(report), _LONGEST_NOTE)}_",
         "",
         *(f"- {_cut_and_escape(note, _LONGEST_NOTE)}" for note in report.notes[:MAX_ROWS]),
-        f"**{_cut_and_escape(words.status_text(report))}.**",
+        f"**{_cut_and_escape(words.status_counts_text(report))}.**",
         "",
-        f"{_cut_and_escape(words.period_text(report))}: {_cut_and_escape(words.findings_text(report))}.",
+        f"{_cut_and_escape(words.period_text(report))}: {_cut_and_escape(words.finding_counts_text(report))}.",
         "",
         _cut_and_escape(
             " ".join(filter(None, [f"{severity_sentence(groups)}." if groups else "", actor_sentence(groups)]))
@@ -43,15 +43,15 @@ def period_report_markdown(report: PeriodReport) -> str:
     if not_booked := words.not_booked_text(report):
         head += [f"**{_cut_and_escape(not_booked)}.**", ""]
     tables = [
-        *_not_booked(report),
-        *_table("Findings by code", ("code", "new", "still open", "closed"), words.code_rows(report)),
-        *_table("How findings ended", ("how", "findings"), words.closed_rows(report)),
+        *_not_booked_tables(report),
+        *_table("Findings by code", ("code", "new", "still open", "closed"), words.findings_by_code_rows(report)),
+        *_table("How findings ended", ("how", "findings"), words.ending_rows(report)),
         *_table("Again and again", ("merchant", "finding", "times", ""), words.recurrence_rows(report)),
-        *_table("Age of open drift", ("age", "findings"), words.age_rows(report) if any(report.ages) else []),
+        *_table("Age of open drift", ("age", "findings"), words.drift_age_rows(report) if any(report.ages) else []),
         *_table("Merchants by status over 30 days", words.TREND_HEAD, words.trend_rows(report)),
         *_table("Onboarding", ("step", "merchants", ""), words.funnel_rows(report)),
         *_table("Last syncs", ("outcome", "merchants"), words.sync_rows(report)),
-        *_parts(report),
+        *_label_parts_table(report),
     ]
     room = MAX_CHARACTERS - count_characters(head) - count_characters(tables)
     new = _groups("New", report.new, room // 2)
@@ -59,7 +59,7 @@ def period_report_markdown(report: PeriodReport) -> str:
     return "\n".join([*head, *new, *still_open, *tables]).rstrip()
 
 
-def _not_booked(report: PeriodReport) -> list[str]:
+def _not_booked_tables(report: PeriodReport) -> list[str]:
     """A row a cause, then the merchants."""
     causes: words.Rows = [
         (words.not_booked_title(group), words.not_booked_remedy(group)) for group in report.not_booked
@@ -77,7 +77,7 @@ def _groups(title: str, findings: Sequence[Finding], room: int) -> list[str]:
     head = [f"### {title}: {len(findings):,}", ""]
     return [
         *head,
-        *groups_within(group_statements(finding_statements(findings)), room - count_characters(head), _COMMAND),
+        *fit_groups(group_statements(finding_statements(findings)), room - count_characters(head), _COMMAND),
     ]
 
 
@@ -89,10 +89,10 @@ def _table(title: str, head: Sequence[str], rows: words.Rows, longest_cell: int 
     return [f"### {title}", "", *table(head, cells), "", *more]
 
 
-def _parts(report: PeriodReport) -> list[str]:
+def _label_parts_table(report: PeriodReport) -> list[str]:
     title = f"By {_cut_and_escape(report.shown.group_by or '', _LONGEST_CELL)}"
     head = ("value", "merchants", "status", "new", "still open", "closed")
-    return _table(title, head, words.part_rows(report)) if report.parts else []
+    return _table(title, head, words.label_part_rows(report)) if report.parts else []
 
 
 def _cut_and_escape(text: str, most: int = 400) -> str:

@@ -11,7 +11,7 @@ from controller.model.statement_groups import group_statements
 from controller.model.statements import finding_statements
 from controller.reporting import period_words as words
 from controller.reporting.formatting import align_columns, clean, cut_text, format_list, format_time
-from controller.reporting.group_words import SEVERITY_WORDS, about_whom, actor_sentence
+from controller.reporting.group_words import SEVERITY_WORDS, actor_sentence, group_merchants_text
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
 
 _STYLE_BY_SEVERITY = {Severity.CRITICAL: "bad", Severity.WARNING: "change", Severity.INFO: "quiet"}
@@ -26,18 +26,18 @@ def period_report_text(report: PeriodReport, paint: Paint = WITHOUT_COLOUR) -> s
         *(paint("change", "Note: ") + clean(note) for note in report.notes),
         *_findings("New", report.new, paint),
         *_findings("Still open", report.still_open, paint),
-        *_not_booked(report, paint),
-        *_table("Closed", words.closed_rows(report), paint, words.merchants_of_closed_findings(report.closed)),
+        *_not_booked_lines(report, paint),
+        *_table("Closed", words.ending_rows(report), paint, words.closed_findings_merchants_text(report.closed)),
         *_table("Again and again", words.recurrence_rows(report), paint),
-        *_table("Age of open drift", words.age_rows(report) if any(report.ages) else [], paint),
+        *_table("Age of open drift", words.drift_age_rows(report) if any(report.ages) else [], paint),
         *_table("Onboarding", words.funnel_rows(report), paint),
-        *_table("Last syncs", words.sync_rows(report), paint, words.syncs_read_text(report)),
-        *_parts(report, paint),
+        *_table("Last syncs", words.sync_rows(report), paint, words.sync_read_times_text(report)),
+        *_label_parts_table(report, paint),
         paint("quiet", clean(words.provenance_text(report))),
-        f"From {words.period_text(report)}: {words.findings_text(report)}.",
+        f"From {words.period_text(report)}: {words.finding_counts_text(report)}.",
         *filter(None, [actor_sentence(group_statements(finding_statements(report.open_findings)))]),
         *([paint("bad", "Not being booked: ") + not_booked + "."] if not_booked else []),
-        paint("strong", "Fleet: ") + words.status_text(report) + ".",
+        paint("strong", "Fleet: ") + words.status_counts_text(report) + ".",
     ]
     return "\n".join(lines)
 
@@ -55,7 +55,7 @@ def _findings(title: str, findings: Sequence[Finding], paint: Paint) -> list[str
                 paint(_STYLE_BY_SEVERITY[severity], SEVERITY_WORDS[severity].lower()),
                 group.subject.code,
                 clean(group.lines[0].example.field or ""),
-                f"{about_whom(group) if len(group.merchants) > 1 else ''}",
+                f"{group_merchants_text(group) if len(group.merchants) > 1 else ''}",
                 format_list(group.merchants, words.MAX_NAMES if len(group.merchants) > 1 else 1),
                 cut_text(clean(group.lines[0].example.cause), _LONGEST_CAUSE),
                 f"since {format_time(since)}" if since else "",
@@ -64,7 +64,7 @@ def _findings(title: str, findings: Sequence[Finding], paint: Paint) -> list[str
     return [paint("strong", f"{title}: {len(findings):,}"), *align_columns(rows, "  ", width=paint.width), ""]
 
 
-def _not_booked(report: PeriodReport, paint: Paint) -> list[str]:
+def _not_booked_lines(report: PeriodReport, paint: Paint) -> list[str]:
     """By cause: of how many, since when and who must act; what to do; some of the merchants."""
     lines = []
     for group in report.not_booked:
@@ -86,8 +86,8 @@ def _table(title: str, rows: words.Rows, paint: Paint, note: str = "") -> list[s
     return [paint("strong", title) + about, *align_columns(rows, "  ", width=paint.width), ""]
 
 
-def _parts(report: PeriodReport, paint: Paint) -> list[str]:
+def _label_parts_table(report: PeriodReport, paint: Paint) -> list[str]:
     if not report.parts:
         return []
     head = ("", "merchants", "", "new", "still open", "closed")
-    return _table(f"By {clean(report.shown.group_by or '')}", [head, *words.part_rows(report)], paint)
+    return _table(f"By {clean(report.shown.group_by or '')}", [head, *words.label_part_rows(report)], paint)

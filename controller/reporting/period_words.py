@@ -16,7 +16,7 @@ from controller.model.not_booked import (
 from controller.model.period_report import AGE_LIMITS, ClosedFinding, PeriodReport
 from controller.model.rollout import MemberState, Rollout
 from controller.reporting.formatting import ACTOR_WORDS, clean, format_count, format_list, format_time
-from controller.reporting.report_provenance import SHORT_REVISION_DIGITS, shown_text
+from controller.reporting.report_provenance import SHORT_REVISION_DIGITS, filter_text
 
 FUNNEL_WORDS = {
     "declared": "declared in a manifest",
@@ -54,26 +54,26 @@ def provenance_text(report: PeriodReport) -> str:
         looked = f"looked at {first}" if first == last else f"looked at between {first} and {last}"
     never = f"; {format_count(report.never_looked_at, 'merchant')} never looked at" if report.never_looked_at else ""
     sentences = [f"Made {format_time(report.made_at)}{at}{revision}, from the state alone: {looked}{never}."]
-    return " ".join([*sentences, *filter(None, [shown_text(report.shown)])])
+    return " ".join([*sentences, *filter(None, [filter_text(report.shown)])])
 
 
 def period_text(report: PeriodReport) -> str:
     return f"{format_time(report.since)} to {format_time(report.made_at)}"
 
 
-def status_text(report: PeriodReport) -> str:
+def status_counts_text(report: PeriodReport) -> str:
     """`1,200 merchants: 3 blocked, 57 waiting, 1,140 in sync`"""
     words = [f"{number:,} {STATUS_MEANINGS[status].label}" for status, number in report.statuses.items()]
     return f"{format_count(report.merchants, 'merchant')}: {', '.join(words) or 'none looked at yet'}"
 
 
-def findings_text(report: PeriodReport) -> str:
+def finding_counts_text(report: PeriodReport) -> str:
     """`12 findings new, 30 still open, 45 closed`"""
     new = format_count(len(report.new), "finding")
     return f"{new} new, {len(report.still_open):,} still open, {len(report.closed):,} closed"
 
 
-def code_rows(report: PeriodReport) -> Rows:
+def findings_by_code_rows(report: PeriodReport) -> Rows:
     """Code, new, still open, closed; most first."""
     counts = [
         Counter(each.code for each in findings)
@@ -83,7 +83,7 @@ def code_rows(report: PeriodReport) -> Rows:
     return [(code, *(f"{count[code]:,}" for count in counts)) for code in codes]
 
 
-def closed_rows(report: PeriodReport) -> Rows:
+def ending_rows(report: PeriodReport) -> Rows:
     """How findings ended, and how many so; how many are back."""
     how = Counter(ENDED_WORDS.get(each.how, each.how or "not known") for each in report.closed)
     rows: Rows = [(word, f"{number:,}") for word, number in how.most_common()]
@@ -103,7 +103,7 @@ def recurrence_rows(report: PeriodReport) -> Rows:
     ]
 
 
-def age_rows(report: PeriodReport) -> Rows:
+def drift_age_rows(report: PeriodReport) -> Rows:
     return [(word, f"{number:,}") for word, number in zip(age_range_words(), report.ages, strict=True)]
 
 
@@ -193,7 +193,7 @@ def not_booked_rows(group: NotBookedGroup) -> Rows:
     ]
 
 
-def syncs_read_text(report: PeriodReport) -> str:
+def sync_read_times_text(report: PeriodReport) -> str:
     if not report.syncs_read_at:
         return ""
     oldest, newest = report.syncs_read_at
@@ -208,14 +208,14 @@ def trend_rows(report: PeriodReport) -> Rows:
             *(f"{number:,}" for number in (known[0], min(known), max(known), known[-1])),
         )
         for each in report.trends
-        if (known := each.known)
+        if (known := each.known_counts)
     ]
 
 
 TREND_HEAD = ("status", "at first", "least", "most", "at last")
 
 
-def part_rows(report: PeriodReport) -> Rows:
+def label_part_rows(report: PeriodReport) -> Rows:
     """Value, merchants, how they stand, new, still open, closed."""
     return [
         (
@@ -230,5 +230,5 @@ def part_rows(report: PeriodReport) -> Rows:
     ]
 
 
-def merchants_of_closed_findings(closed: tuple[ClosedFinding, ...]) -> str:
+def closed_findings_merchants_text(closed: tuple[ClosedFinding, ...]) -> str:
     return format_list(sorted({each.finding.merchant or "the fleet" for each in closed}), MAX_NAMES)

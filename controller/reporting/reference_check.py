@@ -37,16 +37,16 @@ _BOOKS = 5
 """So many different answers to one mistake are told, each with the merchants whose books give it."""
 
 
-def reference_check_lines(looked: FleetReferenceCheck) -> list[str]:
+def reference_check_lines(check: FleetReferenceCheck) -> list[str]:
     """What does not resolve, with its address; then what could not be read."""
-    lines = [_line(*group) for group in _groups(looked)]
-    unread = {name: each.reason for name, each in looked.checks.items() if isinstance(each, Unread)}
+    lines = [_line(*group) for group in _groups(check)]
+    unread = {name: each.reason for name, each in check.checks.items() if isinstance(each, Unread)}
     return [*lines, *(f"{clean(name)}: could not be read: {clean(why)}" for name, why in unread.items())]
 
 
-def reference_check_summary(looked: FleetReferenceCheck) -> str:
+def reference_check_summary(check: FleetReferenceCheck) -> str:
     """`12 merchants: 10 looked up, 1 with references that do not resolve; 2 not yet (waits for consent: 2).`"""
-    answers = looked.checks.values()
+    answers = check.checks.values()
     done = [each for each in answers if isinstance(each, CheckedReferences)]
     wrong = sum(bool(each.unresolved) for each in done)
     early = Counter(each.why for each in answers if isinstance(each, NotYetCheckable))
@@ -59,13 +59,13 @@ def reference_check_summary(looked: FleetReferenceCheck) -> str:
     return ", ".join(part for part in (*parts, f"{unread:,} could not be read" if unread else "") if part) + "."
 
 
-def reference_check_json(looked: FleetReferenceCheck) -> dict[str, Any]:
+def reference_check_json(check: FleetReferenceCheck) -> dict[str, Any]:
     """`references`, one entry for each address and problem; and whom nothing could be said of, with the reason."""
-    groups = [_group_json(misfit, whose) for misfit, whose in _groups(looked)]
+    groups = [_group_json(misfit, whose) for misfit, whose in _groups(check)]
     return {
         "references": groups,
-        "early": {name: each.why for name, each in looked.checks.items() if isinstance(each, NotYetCheckable)},
-        "unread": {name: each.reason for name, each in looked.checks.items() if isinstance(each, Unread)},
+        "early": {name: each.why for name, each in check.checks.items() if isinstance(each, NotYetCheckable)},
+        "unread": {name: each.reason for name, each in check.checks.items() if isinstance(each, Unread)},
     }
 
 
@@ -73,10 +73,10 @@ ReferencesByMerchant = dict[str, UnresolvedReference]
 """Merchant → what its own books say of it."""
 
 
-def _groups(looked: FleetReferenceCheck) -> Iterator[tuple[UnresolvedReference, ReferencesByMerchant]]:
+def _groups(check: FleetReferenceCheck) -> Iterator[tuple[UnresolvedReference, ReferencesByMerchant]]:
     """Misfits by address, field and kind: a profile's mistake is one, at however many merchants it shows."""
     groups: dict[tuple[str, int, int, str, str], tuple[UnresolvedReference, ReferencesByMerchant]] = {}
-    for name, answer in looked.checks.items():
+    for name, answer in check.checks.items():
         for each in answer.unresolved if isinstance(answer, CheckedReferences) else ():
             key = (each.origin.file, each.origin.line, each.origin.column, each.field, each.kind)
             groups.setdefault(key, (each, {}))[1][name] = each

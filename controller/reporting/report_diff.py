@@ -55,9 +55,11 @@ def read_report(content: bytes, name: str) -> Document:
 
 
 def compare_reports(before: Document, after: Document) -> ReportDiff:
-    earlier, later = _by_key(before), _by_key(after)
+    earlier, later = _findings_by_key(before), _findings_by_key(after)
     both = [key for key in later if key in earlier]
-    changed = tuple((earlier[key], later[key]) for key in both if _values(earlier[key]) != _values(later[key]))
+    changed = tuple(
+        (earlier[key], later[key]) for key in both if _live_and_wanted(earlier[key]) != _live_and_wanted(later[key])
+    )
     numbers = {name: (_numbers(before).get(name, 0), number) for name, number in _numbers(after).items()}
     numbers |= {name: (number, 0) for name, number in _numbers(before).items() if name not in numbers}
     return ReportDiff(
@@ -103,7 +105,7 @@ def diff_text(difference: ReportDiff, paint: Paint = WITHOUT_COLOUR) -> str:
 def _signed_lines(sign: str, findings: list[tuple[Document, str]], paint: Paint) -> list[str]:
     rows = [
         (
-            paint.word(sign),
+            paint.colour_word(sign),
             clean(str(finding.get("merchant") or "the fleet")),
             clean(str(finding.get("code"))),
             clean(str(finding.get("field") or "")),
@@ -127,14 +129,14 @@ def _values_text(finding: Document) -> str:
     return f"actual {live}, desired {wanted}"
 
 
-def _by_key(document: Document) -> dict[Key, Document]:
+def _findings_by_key(document: Document) -> dict[Key, Document]:
     return {
         (str(each.get("merchant")), str(each.get("code")), str(each.get("field"))): each
         for each in document["findings"]
     }
 
 
-def _values(finding: Document) -> tuple[Any, Any]:
+def _live_and_wanted(finding: Document) -> tuple[Any, Any]:
     return finding.get("live"), finding.get("wanted")
 
 

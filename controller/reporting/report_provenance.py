@@ -37,7 +37,7 @@ def provenance_text(plan: FleetPlan) -> str:
     return f"{made} from {manifests}, about {scope_text(plan.scope)}."
 
 
-def shown_text(shown: Shown) -> str:
+def filter_text(shown: Shown) -> str:
     """`Shown: only drift; code sync-disabled. 34 other findings are left out.` Empty where everything is shown."""
     wanted = shown.filter
     if wanted.shows_everything:
@@ -52,7 +52,7 @@ def shown_text(shown: Shown) -> str:
     return f"Shown: {'; '.join(parts) or 'everything'}. {others} left out."
 
 
-def shown_json(shown: Shown) -> dict[str, Any]:
+def filter_json(shown: Shown) -> dict[str, Any]:
     """What a filtered report says of its filter; nothing where everything is shown."""
     wanted = shown.filter
     if wanted.shows_everything:

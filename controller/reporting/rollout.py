@@ -14,12 +14,12 @@ _SHOWN = 20
 """Merchants named with their reasons; the JSON has all."""
 
 
-def preview_text(prospect: RolloutPreview, paint: Paint = WITHOUT_COLOUR) -> str:
+def preview_text(preview: RolloutPreview, paint: Paint = WITHOUT_COLOUR) -> str:
     """The plan of everyone in it, the waves, and what it leaves to others."""
-    lines = [plan_text(prospect.plan, paint), ""]
-    lines += [paint("change", "Note: ") + each for each in prospect.not_included]
-    sizes = [(f"wave {number}", format_count(len(wave), "merchant")) for number, wave in enumerate(prospect.waves, 1)]
-    return "\n".join([*lines, paint("strong", f"Rollout {clean(prospect.name)}:"), *align_columns(sizes, "  ")])
+    lines = [plan_text(preview.plan, paint), ""]
+    lines += [paint("change", "Note: ") + each for each in preview.not_included]
+    sizes = [(f"wave {number}", format_count(len(wave), "merchant")) for number, wave in enumerate(preview.waves, 1)]
+    return "\n".join([*lines, paint("strong", f"Rollout {clean(preview.name)}:"), *align_columns(sizes, "  ")])
 
 
 def rollout_text(rollout: Rollout, paint: Paint = WITHOUT_COLOUR) -> str:

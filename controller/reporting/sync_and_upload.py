@@ -31,16 +31,16 @@ _MEANING = {
 _STYLE_BY_TRANSFER = {TransferStatus.RUNNING: "change", TransferStatus.SUCCESS: "good", TransferStatus.FAILED: "bad"}
 
 
-def sync_preview_text(name: str, prospect: SyncPreview) -> str:
+def sync_preview_text(name: str, preview: SyncPreview) -> str:
     """What a sync would do, and the warning that belongs to it."""
-    start = f"from {format_time(prospect.start)}" if prospect.start else "from the beginning"
-    text = f"Sync {clean(name)} {start} to {format_time(prospect.finish)}: sales go into the merchant's books."
-    if prospect.start and prospect.leaves_out_from:
+    start = f"from {format_time(preview.start)}" if preview.start else "from the beginning"
+    text = f"Sync {clean(name)} {start} to {format_time(preview.finish)}: sales go into the merchant's books."
+    if preview.start and preview.leaves_out_from:
         text += (
-            f"\nSales from {format_time(prospect.leaves_out_from)} to {format_time(prospect.start)} are left out for "
+            f"\nSales from {format_time(preview.leaves_out_from)} to {format_time(preview.start)} are left out for "
             "good: later syncs go on from the end of this one."
         )
-    if not prospect.enabled:
+    if not preview.enabled:
         return text
     return (
         f"{text}\nScheduled syncs are switched off meanwhile, and on again when it has ended."

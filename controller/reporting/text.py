@@ -93,9 +93,9 @@ def provenance_lines(plan: FleetPlan, paint: Paint) -> list[str]:
 
 def _plan_lines(plan: FleetPlan, paint: Paint, *, in_depth: bool = False) -> list[str]:
     shown = [each for each in plan.every_plan if _is_worth_showing(each)]
-    told = [each for each in shown if not _only_adopts(each)]
+    told = [each for each in shown if not _is_adoption_only(each)]
     lines = block_lines_unread_last(told, paint, lambda each: merchant_lines(each, paint, in_depth=in_depth))
-    adopted = [line for each in shown if _only_adopts(each) for line in merchant_lines(each, paint)]
+    adopted = [line for each in shown if _is_adoption_only(each) for line in merchant_lines(each, paint)]
     lines += [*adopted, ""] if adopted else []
     lines += notice_lines(plan, paint)
     return [*lines, *refusal_lines(plan.refusal, paint), ""] if plan.refusal else lines
@@ -110,7 +110,7 @@ def block_lines_unread_last(plans: Sequence[Plan], paint: Paint, block: Callable
         [(each.merchant, block(each)) for each in plans if (each.status is PlanStatus.UNKNOWN) is unknown]
         for unknown in (False, True)
     )
-    blocks = (*collapse_identical(read, paint), *collapse_identical(unread, paint, at_least=2))
+    blocks = (*collapse_identical(read, paint), *collapse_identical(unread, paint, min_group_size=2))
     return [line for told in blocks for line in (*told, "")]
 
 
@@ -125,7 +125,7 @@ def plan_summary(plan: FleetPlan) -> str:
         ]
     )
     merchants = merchants or "no merchants"
-    merchants += closed_counts_text((each.hold for each in plan.plans), of="of them ")
+    merchants += closed_counts_text((each.hold for each in plan.plans), infix="of them ")
     settings = sum(len(change.fields) or 1 for change in plan.account.changes) if plan.account else 0
     merchants += f"; {format_count(settings, 'setting')} of the account to change" if settings else ""
     cost = (
@@ -175,8 +175,8 @@ def limit_exceeded_text(excess: LimitExceeded) -> str:
 def merchant_lines(plan: Plan, paint: Paint, *, in_depth: bool = False) -> list[str]:
     """One merchant in a block. `in_depth`: each field that is set later, too."""
     adopts = paint("quiet", "  adopts the existing company of that name") if plan.adopts else ""
-    lines = [f"{paint('strong', clean(plan.merchant))}  {paint.word(plan.status.value)}{adopts}"]
-    lines += [f"  {paint.word('~')} renamed from {clean(plan.renamed_from)}"] if plan.renamed_from else []
+    lines = [f"{paint('strong', clean(plan.merchant))}  {paint.colour_word(plan.status.value)}{adopts}"]
+    lines += [f"  {paint.colour_word('~')} renamed from {clean(plan.renamed_from)}"] if plan.renamed_from else []
     explanations, others = split_explaining_findings(plan)
     for change in (*plan.changes, *plan.held_changes):
         lines += change_lines(change, paint, explanations, held=change in plan.held_changes)
@@ -199,7 +199,7 @@ def change_lines(change: Change, paint: Paint, explanations: Explanations, *, he
     """A change field by field; under a field what is known of it beside its values."""
     sign, words = CHANGE_LABELS[change.kind]
     classes = ", ".join([*(each.value for each in change.classes), *(["held"] if held else [])])
-    head = f"  {paint.word(sign)} {words}" + (paint("quiet", f"  ({classes})") if classes else "")
+    head = f"  {paint.colour_word(sign)} {words}" + (paint("quiet", f"  ({classes})") if classes else "")
     rows = align_columns(
         [
             (
@@ -224,7 +224,7 @@ def change_lines(change: Change, paint: Paint, explanations: Explanations, *, he
 
 def _explanation_lines(finding: Finding, why: str, paint: Paint, *, held: bool) -> list[str]:
     """What a finding tells of a change that the change does not say: cause, age, place; what releases a held one."""
-    cause, age = cause_unless_restated(finding, why), _since_words(finding)
+    cause, age = cause_unless_restated(finding, why), _since_and_count_words(finding)
     told = f"{finding.code}: {clean(cause)}" if cause else finding.code if age else ""
     lines = [" " * 8 + told + paint("quiet", age)] if told else []
     remedy = finding.remedy.splitlines() if held else []
@@ -232,7 +232,7 @@ def _explanation_lines(finding: Finding, why: str, paint: Paint, *, held: bool) 
     return lines + ([paint("quiet", f"        at {clean(finding.manifest)}")] if finding.manifest else [])
 
 
-def _since_words(finding: Finding) -> str:
+def _since_and_count_words(finding: Finding) -> str:
     since = f"  since {format_time(finding.since)}" if finding.since else ""
     return since + (f"  ({finding.occurrences} times in 30 days)" if (finding.occurrences or 0) > 1 else "")
 
@@ -241,7 +241,7 @@ def finding_lines(finding: Finding, paint: Paint) -> list[str]:
     """Code, field and direction; then cause, values, remedy and link."""
     words = paint(STYLE_BY_WORD[finding.direction.value], DIRECTIONS[finding.direction]) if finding.direction else ""
     direction = f"  {words}" if words else ""
-    since = paint("quiet", _since_words(finding))
+    since = paint("quiet", _since_and_count_words(finding))
     field = f"  {clean(finding.field)}" if finding.field else ""
     lines = [f"  {paint('bad', '!')} {finding.code}{field}{direction}{since}"]
     if finding.live is not None or finding.wanted is not None:
@@ -285,7 +285,9 @@ def _unreadable_part_lines(plan: FleetPlan, paint: Paint) -> list[str]:
 def _outcomes_lines(report: FleetReport, paint: Paint) -> list[str]:
     """Whoever is worth a word, and each of them by name."""
     outcomes = ((name, _outcome_lines(name, outcome, paint)) for name, outcome in sorted(report.outcomes.items()))
-    told = collapse_identical(((name, lines) for name, lines in outcomes if lines), paint, named=len(report.outcomes))
+    told = collapse_identical(
+        ((name, lines) for name, lines in outcomes if lines), paint, max_names=len(report.outcomes)
+    )
     return [line for block in told for line in block]
 
 
@@ -340,7 +342,7 @@ def _outcome_lines(name: str, outcome: Outcome, paint: Paint) -> list[str]:
             return [f"{who}  {paint('change', 'skipped')}  {clean(outcome.reason)}"]
 
 
-def _only_adopts(plan: Plan) -> bool:
+def _is_adoption_only(plan: Plan) -> bool:
     """Nothing to do but to remember whose company it is: one line."""
     return plan.adopts and not (plan.changes or plan.findings or plan.renamed_from)
 

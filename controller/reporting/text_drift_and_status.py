@@ -10,14 +10,14 @@ from controller.model.drift import is_drift
 from controller.model.finding_filter import EVERYTHING, Shown, divide_by_label
 from controller.model.plan import READY_CONDITION, ConditionStatus, Plan, PlanStatus
 from controller.model.report import FleetPlan
-from controller.model.statements import fleet_finding_statements
-from controller.reporting.as_json import findings_of, unmanaged_names
+from controller.model.statements import finding_statements_of_plans
+from controller.reporting.as_json import all_findings, describe_unmanaged_companies
 from controller.reporting.closed_merchants import closed_counts_text
 from controller.reporting.data_age import data_age_text, oldest_data_rows
 from controller.reporting.formatting import align_columns, clean, format_count, format_time
 from controller.reporting.last_syncs import last_sync_short_text, last_sync_text, last_syncs_age_text, next_sync_text
 from controller.reporting.paint import WITHOUT_COLOUR, Paint
-from controller.reporting.report_provenance import shown_text
+from controller.reporting.report_provenance import filter_text
 from controller.reporting.text import (
     actor_lines,
     block_lines_unread_last,
@@ -46,7 +46,7 @@ def drift_text(
     lines += notice_lines(plan, paint)
     lines += _unmanaged_lines(plan, unmanaged)
     lines += _oldest_data_table(plan, paint) if data else []
-    codes = Counter(finding.code for finding in findings_of(plan))
+    codes = Counter(finding.code for finding in all_findings(plan))
     lines += align_columns([(code, f"{number:,}") for code, number in sorted(codes.items())], "  ")
     return "\n".join(
         [
@@ -54,8 +54,8 @@ def drift_text(
             *data_age_lines(plan, paint),
             *last_syncs_age_lines(plan, paint),
             *provenance_lines(plan, paint),
-            *([paint("change", shown_text(shown))] if shown_text(shown) else []),
-            *actor_lines(plan, fleet_finding_statements(plan)),
+            *([paint("change", filter_text(shown))] if filter_text(shown) else []),
+            *actor_lines(plan, finding_statements_of_plans(plan)),
             paint("strong", "Drift: ") + drift_summary(plan),
         ]
     )
@@ -88,7 +88,7 @@ def drift_summary(plan: FleetPlan) -> str:
     words = [f"{moved:,} of {of}" if moved else f"none in {of}"]
     words += [f"{known:,} {'more ' if moved else ''}with findings that are no drift"] if known else []
     words += [f"{unread:,} that could not be read"] if unread else []
-    failed = sum(each.sync_failed(plan.made_at) for each in plan.plans)
+    failed = sum(each.has_recent_sync_failure(plan.made_at) for each in plan.plans)
     words += [f"{failed:,} whose last sync failed"] if failed else []
     words += [f"{each.code}, {format_count(len(each.affected_merchants), 'merchant')}" for each in plan.findings]
     of_account = len(plan.account.findings) if plan.account else 0
@@ -124,13 +124,18 @@ def _account_lines(plan: FleetPlan, paint: Paint) -> list[str]:
         return []
     findings = format_count(len(plan.account.findings), "finding")
     more = f"  {findings}: merchantctl status '{ACCOUNT_NAME}'" if plan.account.findings else ""
-    return ["", f"the account's own settings: {paint.word(plan.account.status.value)}{more}"]
+    return ["", f"the account's own settings: {paint.colour_word(plan.account.status.value)}{more}"]
 
 
 def merchant_detail_text(plan: Plan, paint: Paint, now: datetime) -> str:
     """One merchant in depth: its conditions in the order of its way, changes to come, findings."""
     rows = [
-        (each.type, paint.word(each.status.value), format_time(each.since) if each.since else "", clean(each.reason))
+        (
+            each.type,
+            paint.colour_word(each.status.value),
+            format_time(each.since) if each.since else "",
+            clean(each.reason),
+        )
         for each in plan.conditions
     ]
     head, *rest = merchant_lines(plan, paint)
@@ -142,7 +147,7 @@ def merchant_detail_text(plan: Plan, paint: Paint, now: datetime) -> str:
 
 
 def _status_row(plan: Plan, paint: Paint, now: datetime) -> tuple[str, ...]:
-    unmet = plan.first_unmet
+    unmet = plan.first_unmet_condition
     ready = next(
         (each.status.value for each in plan.conditions if each.type == READY_CONDITION), ConditionStatus.UNKNOWN.value
     )
@@ -152,8 +157,8 @@ def _status_row(plan: Plan, paint: Paint, now: datetime) -> tuple[str, ...]:
     )
     return (
         clean(plan.merchant),
-        paint.word(plan.status.value),
-        paint.word(ready),
+        paint.colour_word(plan.status.value),
+        paint.colour_word(ready),
         last_sync_short_text(plan, now),
         clean(reason),
     )
@@ -178,7 +183,7 @@ def _why_at_rest(plan: Plan) -> str:
     ]
     if not _is_ready(plan):
         return f"nothing: {reasons[0]}" if reasons else ""
-    unmet = plan.first_unmet
+    unmet = plan.first_unmet_condition
     return f"{unmet.type}: {unmet.reason}" if unmet else ""
 
 
@@ -204,4 +209,4 @@ def _unmanaged_lines(plan: FleetPlan, every: bool) -> list[str]:
     line = f"company-unmanaged: {format_count(plan.unmanaged_count, 'company', 'companies')} that no manifest claims"
     if not every:
         return [f"{line}; --unmanaged lists them", ""]
-    return [line, *(f"  {clean(name)}" for name in unmanaged_names(plan)), ""]
+    return [line, *(f"  {clean(name)}" for name in describe_unmanaged_companies(plan)), ""]

@@ -46,7 +46,7 @@ def is_rollout_member(plan: Plan, configured_before: bool) -> bool:
 def why_stuck(plan: Plan) -> str:
     """Why nothing can be done about a merchant as it stands, though something should; empty where there is no such
     reason."""
-    return _finding_in_the_way(plan) if plan.status in (PlanStatus.BLOCKED, PlanStatus.UNKNOWN) else ""
+    return _blocking_reason(plan) if plan.status in (PlanStatus.BLOCKED, PlanStatus.UNKNOWN) else ""
 
 
 def member_result(plan: Plan, outcome: Outcome) -> tuple[MemberState, str]:
@@ -65,7 +65,7 @@ def member_result(plan: Plan, outcome: Outcome) -> tuple[MemberState, str]:
 
 def _result_without_write(plan: Plan) -> tuple[MemberState, str]:
     result = result_by_status(plan)
-    return result, "" if result is MemberState.DONE else _finding_in_the_way(plan)
+    return result, "" if result is MemberState.DONE else _blocking_reason(plan)
 
 
 def result_by_status(plan: Plan) -> MemberState:
@@ -73,7 +73,7 @@ def result_by_status(plan: Plan) -> MemberState:
     return STATUS_MEANINGS[MerchantStatus(plan.status.value)].wave_result
 
 
-def _finding_in_the_way(plan: Plan) -> str:
+def _blocking_reason(plan: Plan) -> str:
     """The finding that keeps the merchant where it is: what our side must mend comes first."""
     by_weight = sorted(plan.findings, key=lambda each: each.waits_for is not Actor.OPERATOR and each.code != "unknown")
     return f"{by_weight[0].code}: {by_weight[0].cause}" if by_weight else plan.status.value

@@ -26,13 +26,13 @@ from controller.operations.bootstrap import (
     RunRequest,
     build_run,
     current_process,
+    hold_state_lock,
     ignore_message,
     load_manifests,
     no_progress,
     open_store,
     open_writer,
-    refuse_empty_root,
-    state_lock,
+    refuse_empty_root_and_state,
     stop_on_signals,
 )
 from controller.operations.shared_budget import shared_budget
@@ -42,7 +42,7 @@ from controller.reconcile.load_snapshot import select_merchants
 from controller.rollout import record as rollout_record
 from controller.rollout.run import RolloutSession, confirm_and_record_rollout, run_waves
 from controller.rollout.undo import undo_rollout as put_back
-from controller.rollout.waves import is_selector
+from controller.rollout.waves import is_selector_or_raise
 from controller.settings import Settings
 
 CLASSES_LIMITED_BY_WAVES = (ChangeClass.REMAP.value, ChangeClass.RESCHEDULE.value)
@@ -102,12 +102,12 @@ async def start_rollout(
     fleet = load_manifests(settings, request.scope, strict=True, cached=False)
     labels = [merchant.labels for merchant in select_merchants(fleet, request.scope).values()]
     for wave in request.spec.waves:
-        if is_selector(wave):  # a mistyped label would leave everyone to the last wave
+        if is_selector_or_raise(wave):  # a mistyped label would leave everyone to the last wave
             require_any_match(wave, labels, f"--wave {wave}")
     async with _open_session(settings, fleet, request.scope, sink, environment) as (run, session):
-        await refuse_empty_root(settings, fleet, run.store)
-        run = replace(run, policy=policy_of(request.spec))
-        async with state_lock(run.lock, request.lock_timeout):
+        await refuse_empty_root_and_state(settings, fleet, run.store)
+        run = replace(run, policy=wave_policy(request.spec))
+        async with hold_state_lock(run.lock, request.lock_timeout):
             started = await confirm_and_record_rollout(run, request.name, request.spec, session, request.confirm)
         if isinstance(started, RolloutPreview):
             return started
@@ -135,7 +135,7 @@ async def resume_rollout(
         controller = None if foreground else await _controller_host_for(fleet, run)
         if controller:
             return RolloutResult(rollout, controller=controller)
-        run = replace(run, policy=policy_of(rollout.spec))
+        run = replace(run, policy=wave_policy(rollout.spec))
         return RolloutResult(await run_waves(rollout, run, session), run.stop.signal)
 
 
@@ -149,8 +149,8 @@ async def undo_rollout(
     except UsageError:  # there is no such folder, so nobody is closed
         declared = EMPTY_FLEET
     opening = _open_session(settings, EMPTY_FLEET, Scope(), sink, environment)
-    async with opening as (run, _), state_lock(run.lock, request.lock_timeout):
-        run = replace(run, policy=_policy(request.allow))
+    async with opening as (run, _), hold_state_lock(run.lock, request.lock_timeout):
+        run = replace(run, policy=_rollout_policy(request.allow))
         undone = await put_back(run, request.name, request.confirm, declared)
         return undone if isinstance(undone, FleetPlan) else RolloutResult(undone, run.stop.signal)
 
@@ -199,17 +199,17 @@ async def _open_session(
         request = RunRequest(scope, verb="rollout", records=records)
         run = build_run(settings, request, fleet, store, api, sink.on_progress, environment)
         session = RolloutSession(
-            current_process(), lambda: state_lock(run.lock, MAX_LOCK_WAIT_BETWEEN_WAVES_S), sink.on_message
+            current_process(), lambda: hold_state_lock(run.lock, MAX_LOCK_WAIT_BETWEEN_WAVES_S), sink.on_message
         )
         with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number), store):
             yield run, session
 
 
-def policy_of(spec: RolloutSpec) -> RunPolicy:
+def wave_policy(spec: RolloutSpec) -> RunPolicy:
     """How far the waves of a rollout may go."""
-    return _policy(spec.allow)
+    return _rollout_policy(spec.allow)
 
 
-def _policy(allow: Iterable[str]) -> RunPolicy:
+def _rollout_policy(allow: Iterable[str]) -> RunPolicy:
     """The waves, and the look between them, are the limit of what a rollout is for; every other class is judged."""
     return RunPolicy(allowed=frozenset({*allow, *CLASSES_LIMITED_BY_WAVES}), for_rollout=True)

@@ -35,11 +35,11 @@ async def abort_rollout(store: Store, name: str | None, at: datetime) -> Rollout
 
 
 async def _stop_by_hand(
-    store: Store, name: str | None, of: tuple[RolloutState, ...], state: RolloutState, at: datetime
+    store: Store, name: str | None, from_states: tuple[RolloutState, ...], state: RolloutState, at: datetime
 ) -> Rollout:
     row = await _load_row(store, name)
     turned = await store.rollouts.compare_and_set(
-        row.id, if_state_in=of, state=state.value, reason=f"{state} by hand", since=at
+        row.id, if_state_in=from_states, state=state.value, reason=f"{state} by hand", since=at
     )
     rollout = await load_rollout(store, row.name)
     if not turned:

@@ -26,7 +26,7 @@ from controller.model.errors import (
     TransientError,
 )
 from controller.model.field_values import START_DATE_PATH, value_to_json
-from controller.model.holds import count_closed
+from controller.model.holds import count_closed_by_word
 from controller.model.plan import Plan, PlanStatus
 from controller.model.report import FleetPlan, Outcome, Skipped
 from controller.model.rollout import (
@@ -53,7 +53,7 @@ from controller.reconcile.load_snapshot import load_snapshot, recover_then_snaps
 from controller.reconcile.merchant_identity import apply_renames, resolve_renames
 from controller.reconcile.merchant_lease import awaited_leases
 from controller.reconcile.plan_merchant import Applier, apply_and_record
-from controller.reconcile.recent_changes import recent_automatic_changes
+from controller.reconcile.recent_changes import count_recent_automatic_changes
 from controller.reconcile.snapshot import RunSnapshot
 from controller.reporting.formatting import format_count, format_list, format_time
 from controller.rollout.gate import (
@@ -137,7 +137,7 @@ async def preview_rollout(run: RunContext, name: str, spec: RolloutSpec) -> Roll
         if plan.merchant in run.fleet.merchants
         and is_rollout_member(plan, snapshot.recorded_state(plan.merchant).last_configured_at is not None)
     ]
-    plan = build_fleet_plan(snapshot, population, 0, await recent_automatic_changes(run))
+    plan = build_fleet_plan(snapshot, population, 0, await count_recent_automatic_changes(run))
     labels = {each.merchant: snapshot.desired[each.merchant].labels for each in population}
     others = [each for each in everyone.plans if each.merchant not in labels]
     left = (*_stuck_note(population, spec), *_irreversible_note(population), *_excluded_notes(others))
@@ -167,7 +167,7 @@ def _excluded_notes(plans: list[Plan]) -> list[str]:
     """What the population leaves out, in sentences."""
     others = sum(1 for each in plans if each.changes)
     blocked = sum(each.status is PlanStatus.BLOCKED for each in plans)
-    closed = count_closed(each.hold for each in plans if each.held_changes)
+    closed = count_closed_by_word(each.hold for each in plans if each.held_changes)
     waiting = sum(each.status is PlanStatus.WAITING and not each.is_closed for each in plans)
     sentences = (
         (others, "to create, configure first, unlink, delete or take down: left to merchantctl apply"),
@@ -222,7 +222,7 @@ async def _run_wave(rollout: Rollout, run: RunContext, session: RolloutSession) 
             return why or why_gate_closed(rollout)
     if not (rollout.spec.soak and rollout.members_of_wave(rollout.current_wave)):
         return ""
-    return await _soak(rollout, run, session)
+    return await _soak_and_check(rollout, run, session)
 
 
 async def _write_wave(
@@ -307,7 +307,7 @@ def _document_before(places: Mapping[str, tuple[str | None, str | None]] | None)
     return {"stood": {pointer: texts[0] for pointer, texts in places.items()}} if places else {}
 
 
-async def _soak(rollout: Rollout, run: RunContext, session: RolloutSession) -> PauseReason:
+async def _soak_and_check(rollout: Rollout, run: RunContext, session: RolloutSession) -> PauseReason:
     """The soak, which survives the process, and the second look. By Codat's clock: so are the syncs it judges."""
     soak = timedelta(seconds=rollout.spec.soak)
     if run.api.skew is None:  # resumed in the middle of a soak: nobody has asked Codat anything yet
@@ -323,11 +323,11 @@ async def _soak(rollout: Rollout, run: RunContext, session: RolloutSession) -> P
     )
     if run.stop.reason:
         return run.stop.reason
-    await _check_after_soak(rollout, until - soak, run)
+    await _mark_unhealthy_as_failed(rollout, until - soak, run)
     return why_gate_closed(await load_rollout(run.store, rollout.name))
 
 
-async def _check_after_soak(rollout: Rollout, written_at: datetime, run: RunContext) -> None:
+async def _mark_unhealthy_as_failed(rollout: Rollout, written_at: datetime, run: RunContext) -> None:
     """Whoever is not as the wave left it failed after all, and is tried again when the rollout is resumed."""
     done = {each.merchant: each for each in rollout.members_of_wave(rollout.current_wave, MemberState.DONE)}
     if not done:
@@ -363,7 +363,7 @@ async def _read_and_save_syncs(snapshot: RunSnapshot) -> None:
 
     rows = await map_bounded(companies, read, run.parallelism, run.on_progress)
     believed_until = run.service_now() + MAX_CLOCK_DIFFERENCE
-    await run.store.last_syncs.save((row for row in rows if row), believed_until=believed_until)
+    await run.store.last_syncs.save_if_newer((row for row in rows if row), believed_until=believed_until)
 
 
 async def _record_wave_result(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from controller.codat.document_edit import sync_hour_from
+from controller.codat.document_edit import sync_hour_from_pointers
 from controller.model.desired import DeletionPolicy, DesiredMerchant, DriftPolicy, Fleet, MerchantPolicy
 from controller.model.errors import LockedByOtherRun, MerchantctlError
 from controller.model.field_values import (
@@ -79,7 +79,7 @@ async def undo_rollout(
     # Before anybody is put back: `run` would bring the change to whom nobody holds, as the manifests still want it.
     await run.store.rollouts.hold_members(rollout.id)
     await execute(plan, snapshot, _undo_applier(rollout, members), started, {}, Takeovers())
-    return await _end_undo(await load_rollout(run.store, rollout.name), members, run)
+    return await _record_undo_result(await load_rollout(run.store, rollout.name), members, run)
 
 
 def _members_to_put_back(rollout: Rollout) -> dict[str, RolloutMember]:
@@ -149,7 +149,7 @@ def _values_to_restore(member: RolloutMember, at: datetime) -> dict[str, Value]:
     before = _values_by_recorded_path(member, "before")
     hour = member.changed.get(SYNC_HOUR_PATH, {}).get("stood")
     if hour:
-        before[SYNC_HOUR_PATH] = sync_hour_from(hour, at)
+        before[SYNC_HOUR_PATH] = sync_hour_from_pointers(hour, at)
     return {path: value for path, value in before.items() if path not in irreversible_fields(member)}
 
 
@@ -233,7 +233,7 @@ async def _record_restored_values(member: RolloutMember, undone: _UndoOutcome, s
         await run.store.applied.save(member.merchant, applied, deletion=record.deletion, at=run.now())
 
 
-async def _end_undo(rollout: Rollout, names: Iterable[str], run: RunContext) -> Rollout:
+async def _record_undo_result(rollout: Rollout, names: Iterable[str], run: RunContext) -> Rollout:
     """Undone, unless somebody could not be reached: undo again then."""
     wanted = frozenset(names)
     open_ = [each.merchant for each in rollout.members if each.merchant in wanted and each.state not in PUT_BACK_STATES]

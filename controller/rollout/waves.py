@@ -31,7 +31,7 @@ _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%")
 def split_into_waves(
     population: Mapping[str, Labels], specs: Sequence[str], selects: SelectorMatch
 ) -> tuple[tuple[str, ...], ...]:
-    """Every merchant in exactly one wave. Raises UsageError as `is_selector` does.
+    """Every merchant in exactly one wave. Raises UsageError as `is_selector_or_raise` does.
 
     A wave of labels keeps its place though none of those who bear them is to change: the second wave never becomes the
     first. A number or a share of which nobody is left is no wave, and nor is anything after the last merchant.
@@ -41,13 +41,13 @@ def split_into_waves(
     for spec in (*specs, "100%"):
         wave = _next_wave(spec, left, population, selects)
         gone = frozenset(wave)
-        if wave or (left and is_selector(spec)):
+        if wave or (left and is_selector_or_raise(spec)):
             found.append(wave)
         left = [name for name in left if name not in gone]
     return tuple(found)
 
 
-def is_selector(spec: str) -> bool:
+def is_selector_or_raise(spec: str) -> bool:
     """Whether a wave is given by labels. Raises UsageError for a number or a share that is none."""
     if re.fullmatch(r"[0-9.]*%?", spec) is None:
         return True
@@ -63,7 +63,7 @@ def is_selector(spec: str) -> bool:
 def _next_wave(
     spec: str, left: Sequence[str], population: Mapping[str, Labels], selects: SelectorMatch
 ) -> tuple[str, ...]:
-    if is_selector(spec):
+    if is_selector_or_raise(spec):
         return tuple(name for name in left if selects(spec, population[name]))
     share = _SHARE.fullmatch(spec)
     if share is None:

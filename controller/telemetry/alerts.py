@@ -74,7 +74,7 @@ class Alert:
         return tuple(alert for alert in self.findings if alert.is_new)
 
     @property
-    def ended_findings(self) -> tuple[FindingAlert, ...]:
+    def announced_ended_findings(self) -> tuple[FindingAlert, ...]:
         return tuple(alert for alert in self.findings if not alert.is_new)
 
 
@@ -201,8 +201,10 @@ def alert_json(alert: Alert, environment: str | None = None) -> dict[str, Any]:
             "findings": [_finding_alert_json(finding) for finding in alert.new_findings[:MAX_ITEMS_IN_JSON]],
         },
         "gone": {
-            "count": len(alert.ended_findings),
-            "findings": [_finding_alert_json(finding) for finding in alert.ended_findings[:MAX_ITEMS_IN_JSON]],
+            "count": len(alert.announced_ended_findings),
+            "findings": [
+                _finding_alert_json(finding) for finding in alert.announced_ended_findings[:MAX_ITEMS_IN_JSON]
+            ],
         },
         "failures": {
             "count": len(alert.failures),
@@ -228,11 +230,11 @@ def _text_lines(alert: Alert, environment: str | None) -> list[str]:
     lines += [_chat_safe_line(alert.pass_failure)] if alert.pass_failure else []
     for exceeded in alert.refusal.exceeded_limits if alert.refusal else ():
         lines.append(f"{limit_exceeded_text(exceeded)}. To allow it: merchantctl apply {exceeded.flag}")
-    lines += _limited([_chat_safe_line(str(diagnostic)) for diagnostic in alert.diagnostics])
-    lines += _limited([f"{_chat_safe_line(name)}: {_chat_safe_line(reason)}" for name, reason in alert.failures])
-    lines += _limited([_new_finding_line(finding) for finding in alert.new_findings])
-    return lines + _limited(
-        [f"{_finding_label(ended)}: gone, {_ending_words(ended)}." for ended in alert.ended_findings]
+    lines += _limit_lines([_chat_safe_line(str(diagnostic)) for diagnostic in alert.diagnostics])
+    lines += _limit_lines([f"{_chat_safe_line(name)}: {_chat_safe_line(reason)}" for name, reason in alert.failures])
+    lines += _limit_lines([_new_finding_line(finding) for finding in alert.new_findings])
+    return lines + _limit_lines(
+        [f"{_finding_label(ended)}: gone, {_ending_words(ended)}." for ended in alert.announced_ended_findings]
     )
 
 
@@ -244,7 +246,11 @@ def _headline(alert: Alert) -> str:
     )
     parts += [format_count(len(alert.failures), "merchant") + " failed"] if alert.failures else []
     parts += [format_count(len(alert.new_findings), "new drift finding")] if alert.new_findings else []
-    parts += [f"{format_count(len(alert.ended_findings), 'finding')} gone"] if alert.ended_findings else []
+    parts += (
+        [f"{format_count(len(alert.announced_ended_findings), 'finding')} gone"]
+        if alert.announced_ended_findings
+        else []
+    )
     return "; ".join(parts)
 
 
@@ -271,7 +277,7 @@ def _ending_words(alert: FindingAlert) -> str:
     return ENDED_WORDS[alert.ended] if alert.ended else "it is over"
 
 
-def _limited(lines: list[str]) -> list[str]:
+def _limit_lines(lines: list[str]) -> list[str]:
     rest = len(lines) - MAX_LINES_IN_TEXT
     return lines if rest <= 0 else [*lines[:MAX_LINES_IN_TEXT], f"and {rest:,} more"]
 

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 
 from controller.model.controller_status import ControllerStatus
 from controller.model.drift import is_drift
-from controller.model.holds import count_closed
+from controller.model.holds import count_closed_by_word
 from controller.model.merchant_status import MerchantStatus, merchant_status, open_findings
 from controller.model.plan import Actor
 from controller.model.report import Applied, ChangedSincePlan, Failed, FleetPlan, FleetReport
@@ -88,7 +88,7 @@ class Metrics:
         """Count an attempt. `result`: sent, failed or lost."""
         self._reports.labels(report, destination, result).inc()
 
-    def set_reports_sent(self, sent_at: Mapping[tuple[str, str], datetime]) -> None:
+    def set_report_sent_times(self, sent_at: Mapping[tuple[str, str], datetime]) -> None:
         """When each report last arrived, by report and destination."""
         for (report, destination), at in sent_at.items():
             self._reports_sent.labels(report, destination).set(at.timestamp())
@@ -161,7 +161,7 @@ def _plan_metrics(plan: FleetPlan, latest: ControllerStatus) -> Iterator[Metric]
     yield _labelled_gauge("last_syncs", help_text, "code", sync_codes)
     drifted = sum(any(is_drift(finding) for finding in merchant_findings) for merchant_findings in findings)
     yield _gauge("merchants_drifted", "Merchants that somebody else changed and that are not put right.", drifted)
-    for word, number in count_closed(row.hold for row in plan.plans).items():
+    for word, number in count_closed_by_word(row.hold for row in plan.plans).items():
         yield _gauge(f"merchants_{word}", f"Merchants that are {word}: looked at, and not written to.", number)
     yield _gauge("unmanaged_companies", "Companies that no manifest claims.", plan.unmanaged_count)
     yield _gauge("complete", "1 when everything that was asked for could be read.", plan.is_complete)

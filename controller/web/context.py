@@ -44,7 +44,7 @@ class WebhookSecrets:
     def __bool__(self) -> bool:
         return bool(self.signing or self.authorization)
 
-    def with_declared(self, secret_by_place: Mapping[str, str]) -> WebhookSecrets:
+    def with_declared_signing_secrets(self, secret_by_place: Mapping[str, str]) -> WebhookSecrets:
         """With the signing secrets that manifests name, by their places. One that is malformed is left out."""
         sources: dict[bytes, str] = {}
         for place, secret in secret_by_place.items():
@@ -93,11 +93,11 @@ class WebContext:
     state_wait_s: float = 3.0
 
 
-async def all_webhook_secrets(context: WebContext) -> WebhookSecrets:
+async def load_webhook_secrets(context: WebContext) -> WebhookSecrets:
     """Those of the settings, and those that manifests name, as they are now."""
     if context.read_declared is None:
         return context.secrets
-    return context.secrets.with_declared(await context.read_declared())
+    return context.secrets.with_declared_signing_secrets(await context.read_declared())
 
 
 def parse_webhook_secrets(signing: str | None, authorization: str | None) -> WebhookSecrets:

@@ -23,11 +23,11 @@ from controller.web.charts import (
     fleet_charts,
     wave_progress,
 )
-from controller.web.context import WebContext, all_webhook_secrets
+from controller.web.context import WebContext, load_webhook_secrets
 from controller.web.dashboard_view import Filter, SortKey, filter_rows, paginate, sort_rows
 from controller.web.health import running_version
 from controller.web.rendering import render_page
-from state import RolloutRow, last_deliveries
+from state import RolloutRow, last_proven_times
 from state.errors import StateProblem
 
 ACTOR_HEADINGS = {
@@ -82,7 +82,7 @@ async def show(request: Request) -> Response:
         environment=latest.plan.environment if latest.plan else None,
         version=running_version(),
         provenance=provenance_text(latest.plan) if latest.plan else "",
-        webhooks=bool(await all_webhook_secrets(context)),
+        webhooks=bool(await load_webhook_secrets(context)),
         deliveries=await _load_last_deliveries(context),
         charts=charts,
         COLUMNS=_COLUMN_HEADINGS,
@@ -103,7 +103,7 @@ async def _load_charts(context: WebContext, now: datetime) -> tuple[DayChart, ..
 async def _load_last_deliveries(context: WebContext) -> list[tuple[str, datetime]]:
     """By event the last proven delivery, the latest first; none where the state cannot be read now."""
     try:
-        return last_deliveries(await context.store.proven_deliveries.load())
+        return last_proven_times(await context.store.proven_deliveries.load())
     except StateProblem:
         return []
 
@@ -144,21 +144,21 @@ class _Links:
     def __init__(self, filter_: Filter) -> None:
         self._filter = filter_
 
-    def only(self, **words: str) -> dict[str, str]:
+    def filter_parameters(self, **words: str) -> dict[str, str]:
         """With this filter alone."""
         return _query_parameters(Filter(**words))
 
-    def sorted_by(self, key: SortKey) -> dict[str, str]:
+    def sort_toggle_parameters(self, key: SortKey) -> dict[str, str]:
         """The first page of the current filter by this column; once more the other way round."""
         is_so_now = self._filter.sorted_by == (key, False)
         return _query_parameters(replace(self._filter, sort=f"-{key.value}" if is_so_now else key.value))
 
-    def order_of(self, key: SortKey) -> str:
+    def aria_sort(self, key: SortKey) -> str:
         """As `aria-sort` says it; empty where the list is sorted by something else."""
         column, is_reversed = self._filter.sorted_by
         return ("descending" if is_reversed else "ascending") if column is key else ""
 
-    def at(self, page_number: int) -> dict[str, str]:
+    def page_parameters(self, page_number: int) -> dict[str, str]:
         """With the current filter, another page of the list."""
         return _query_parameters(self._filter) | {"page": str(page_number)}
 

@@ -245,7 +245,7 @@ def _row(plan: Plan, outcome: Outcome | None, desired: DesiredMerchant | None) -
         findings=findings,
         codes=codes,
         since=since,
-        waits_for=_waits_for_what(plan, outcome, status, codes),
+        waits_for=_waits_for_text(plan, outcome, status, codes),
         drifts=any(map(is_drift, findings)),
         drift=tuple(filter(is_drift, plan.findings)),
         waits=frozenset((finding.actor, finding.code) for finding in findings),
@@ -253,12 +253,12 @@ def _row(plan: Plan, outcome: Outcome | None, desired: DesiredMerchant | None) -
     )
 
 
-def _waits_for_what(plan: Plan, outcome: Outcome | None, status: MerchantStatus, codes: Sequence[str]) -> str:
+def _waits_for_text(plan: Plan, outcome: Outcome | None, status: MerchantStatus, codes: Sequence[str]) -> str:
     if status is MerchantStatus.IN_SYNC and not codes:
         return ""
     if isinstance(outcome, Applied):
         return next(iter(codes), "")
-    unmet = plan.first_unmet
+    unmet = plan.first_unmet_condition
     return ": ".join(filter(None, (unmet.type, unmet.reason))) if unmet else ""
 
 

@@ -15,7 +15,7 @@ from controller.model.merchant_status import merchant_status, open_findings
 from controller.model.plan import Actor, ConditionStatus, Plan
 from controller.model.report import Applied
 from controller.quick_dataclasses import dataclass
-from controller.reconcile.condition_ages import with_condition_ages
+from controller.reconcile.condition_ages import add_condition_ages
 from controller.reconcile.persist import load_run_authors
 from controller.reporting.explanation import explain_fields
 from controller.reporting.formatting import DIRECTIONS, format_value
@@ -66,11 +66,11 @@ async def show(request: Request) -> Response:
     name, latest = request.path_params["name"], context.latest()
     plan = find_plan(latest, name)
     desired = latest.fleet.merchants.get(name) if latest.fleet else None
-    history, history_error = await _load_history(context.store, name)
+    history, history_error = await _load_history_or_error(context.store, name)
     # A page with what is known is worth more than none: where the state cannot be read now, conditions have no dates.
     with suppress(StateProblem):
         if plan:
-            (plan,) = await with_condition_ages([plan], context.store)
+            (plan,) = await add_condition_ages([plan], context.store)
     if not (plan or desired or history):
         return not_found_page(f"No merchant is called {name}.")
     outcome = latest.outcomes.get(name)
@@ -128,7 +128,7 @@ def find_plan(latest: ControllerStatus, name: str) -> Plan | None:
     return next((plan for plan in plans if plan.merchant == name), None)
 
 
-async def _load_history(store: Store, name: str) -> tuple[list[HistoryLine], str]:
+async def _load_history_or_error(store: Store, name: str) -> tuple[list[HistoryLine], str]:
     """The history, the newest first, and an error message where it cannot be read."""
     try:
         events, findings = await store.runs.load_events(name), await store.findings.load_occurrences(name)

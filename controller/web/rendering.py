@@ -58,7 +58,7 @@ def _serve_file(name: str, media_type: str) -> Response:
     return Response((_FOLDER / name).read_bytes(), headers=headers, media_type=media_type)
 
 
-def _until(at: datetime, now: datetime) -> str:
+def _time_until_text(at: datetime, now: datetime) -> str:
     return f"in {format_age(at - now)}" if at > now else "now"
 
 
@@ -89,7 +89,7 @@ def _template_environment() -> Environment:
     environment.filters |= {
         "timestamp": format_time,
         "ago": lambda at, now: f"{format_age(now - at)} ago",
-        "until": _until,
+        "until": _time_until_text,
         "value": format_value,
         "merchant_path": merchant_path,
         "query": urlencode,

@@ -24,8 +24,8 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from controller.web.context import WebContext, all_webhook_secrets
-from controller.web.webhook_auth import NotProven, find_proof, signature_header
+from controller.web.context import WebContext, load_webhook_secrets
+from controller.web.webhook_auth import NotProven, find_proof, webhook_header
 from controller.web.webhook_payload import MAX_TEXT_LENGTH, WebhookEvent, parse_event
 from state import ReceivedDelivery
 from state.errors import StateProblem
@@ -45,22 +45,22 @@ log = structlog.get_logger()
 async def receive_webhook(request: Request) -> Response:
     """POST /webhooks, for both generations of webhooks."""
     context: WebContext = request.app.state.web_context
-    result = await _authenticate_and_save(context, request)
+    result = await _authenticate_save_and_enqueue(context, request)
     context.metrics.record_webhook_delivery(result)
     status, text = _RESPONSES[result]
     headers = {"Retry-After": RETRY_AFTER_HEADER} if status == 503 else {}
     return Response(text + "\n", status, headers, media_type="text/plain")
 
 
-async def _authenticate_and_save(context: WebContext, request: Request) -> str:
+async def _authenticate_save_and_enqueue(context: WebContext, request: Request) -> str:
     """Authenticate and save a delivery; returns a key of `_RESPONSES`."""
-    secrets = await all_webhook_secrets(context)
+    secrets = await load_webhook_secrets(context)
     if not secrets:
         return "no-secret"
     pieces = bytearray()
     try:
         async with asyncio.timeout(context.body_timeout_s):
-            if not await read_body(request, MAX_BODY_BYTES, pieces.extend):
+            if not await read_body_within_limit(request, MAX_BODY_BYTES, pieces.extend):
                 return "too-large"
     except (ClientDisconnect, TimeoutError):
         return "cut-short"
@@ -74,7 +74,9 @@ async def _authenticate_and_save(context: WebContext, request: Request) -> str:
         return "no-json"
     event = parse_event(document)
     delivery = replace(_build_delivery(request, event, now), proof=proof, proven_at=service_now)
-    return await _with_timeout(_save_and_enqueue(context, delivery, event.is_about_rate_limit), context.state_wait_s)
+    return await _wait_or_leave_running(
+        _save_and_enqueue(context, delivery, event.is_about_rate_limit), context.state_wait_s
+    )
 
 
 _RESPONSES = {
@@ -96,7 +98,7 @@ async def _save_and_enqueue(context: WebContext, delivery: ReceivedDelivery, is_
     """Save a delivery, enqueue its merchants; returns a key of `_RESPONSES`."""
     # The look is asked for in the same transaction (decision 53): `enqueue` only wakes whoever waits for one.
     try:
-        receipt = await context.store.inbox.receive(delivery)
+        receipt = await context.store.inbox.save_and_schedule_looks(delivery)
     except StateProblem as problem:
         log.warning("webhook_not_recorded", reason=str(problem))
         return "unavailable"
@@ -112,7 +114,7 @@ async def _save_and_enqueue(context: WebContext, delivery: ReceivedDelivery, is_
     return "accepted" if receipt.merchants else "nobodys"
 
 
-async def _with_timeout(recording: Coroutine[Any, Any, str], seconds: float) -> str:
+async def _wait_or_leave_running(recording: Coroutine[Any, Any, str], seconds: float) -> str:
     """Wait so long for the result. A slower write goes on by itself, and Codat's repetition finds it saved.
 
     Of too many that have to wait for the state no more are begun: each would come again and again, and all be kept.
@@ -133,12 +135,12 @@ _running_tasks: set[asyncio.Future[str]] = set()
 
 def _build_delivery(request: Request, event: WebhookEvent, now: datetime) -> ReceivedDelivery:
     """The delivery of a request. One without any id gets a new one, so it is never taken for a repetition."""
-    sent_id = signature_header(request.headers, "id")
+    sent_id = webhook_header(request.headers, "id")
     header_id = sent_id if sent_id.isprintable() and len(sent_id) <= MAX_TEXT_LENGTH else ""
     return ReceivedDelivery(header_id or event.id or str(uuid4()), event.name, event.company_id, now)
 
 
-async def read_body(request: Request, max_bytes: int, take: Callable[[bytes], object]) -> bool:
+async def read_body_within_limit(request: Request, max_bytes: int, on_piece: Callable[[bytes], object]) -> bool:
     """Hands `take` the body piece by piece; False where it is longer, by its declared length or while it is read."""
     declared_length = request.headers.get("content-length", "")
     # Not all of its digits: Python refuses a number of more than 4,300 with a ValueError.
@@ -149,7 +151,7 @@ async def read_body(request: Request, max_bytes: int, take: Callable[[bytes], ob
         length += len(piece)
         if length > max_bytes:
             return False
-        take(piece)
+        on_piece(piece)
     return True
 
 

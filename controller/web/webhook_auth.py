@@ -37,7 +37,7 @@ def find_proof(
     clocks  now by this machine's clock and by Codat's. One of them is enough: what is told of Codat's is as old as its
             last answer, so that it is wrong once ours was put right, until the next
     """
-    signed_at = _parse_timestamp(signature_header(headers, "timestamp"))
+    signed_at = _parse_timestamp(webhook_header(headers, "timestamp"))
     key = _signing_key(secrets, headers, body, signed_at) if signed_at else None
     is_fresh = signed_at is not None and any(abs(now - signed_at) <= MAX_SIGNATURE_AGE for now in clocks)
     # The signature goes before the header: it tells by which of several secrets, for which a consumer may wait.
@@ -48,7 +48,7 @@ def find_proof(
     return NotProven.UNSIGNED if key is None else NotProven.STALE
 
 
-def signature_header(headers: Mapping[str, str], name: str) -> str:
+def webhook_header(headers: Mapping[str, str], name: str) -> str:
     """`webhook-id`, `-timestamp` or `-signature`; before Aug 2024 they began with `svix` (API notes 6.5)."""
     return headers.get(f"webhook-{name}") or headers.get(f"svix-{name}") or ""
 
@@ -61,13 +61,13 @@ def _has_agreed_authorization(secrets: WebhookSecrets, headers: Mapping[str, str
 def _signing_key(secrets: WebhookSecrets, headers: Mapping[str, str], body: bytes, signed_at: datetime) -> bytes | None:
     # The library signs and we compare: its own `verify` uses the machine's clock only, and refuses a good signature
     # where a malformed one stands beside it in the header.
-    text = _text(body)
+    text = _decode_utf8(body)
     if text is None:
         return None
-    given = signature_header(headers, "signature").encode().split(b" ")
+    given = webhook_header(headers, "signature").encode().split(b" ")
     proven = None
     for key in secrets.signing:
-        expected = Webhook(key).sign(signature_header(headers, "id"), signed_at, text).encode()
+        expected = Webhook(key).sign(webhook_header(headers, "id"), signed_at, text).encode()
         if any(hmac.compare_digest(signature, expected) for signature in given):
             proven = key
     return proven
@@ -80,7 +80,7 @@ def _parse_timestamp(seconds: str) -> datetime | None:
     return datetime.fromtimestamp(int(seconds), UTC)
 
 
-def _text(body: bytes) -> str | None:
+def _decode_utf8(body: bytes) -> str | None:
     try:
         return body.decode()
     except UnicodeDecodeError:

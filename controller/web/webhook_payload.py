@@ -39,23 +39,25 @@ def parse_event(body: Mapping[str, Any]) -> WebhookEvent:
     members = {name.lower(): value for name, value in body.items()}
     if "eventtype" in members:
         return WebhookEvent(
-            _printable(members.get("id")), _printable(members["eventtype"]) or "", _company_of_newer_event(members)
+            _printable_or_none(members.get("id")),
+            _printable_or_none(members["eventtype"]) or "",
+            _company_id_of_newer_event(members),
         )
-    name = _printable(members.get("ruletype")) or _printable(members.get("type")) or ""
-    return WebhookEvent(_printable(members.get("alertid")), name, _printable(members.get("companyid")))
+    name = _printable_or_none(members.get("ruletype")) or _printable_or_none(members.get("type")) or ""
+    return WebhookEvent(_printable_or_none(members.get("alertid")), name, _printable_or_none(members.get("companyid")))
 
 
-def _company_of_newer_event(members: Mapping[str, Any]) -> str | None:
+def _company_id_of_newer_event(members: Mapping[str, Any]) -> str | None:
     payload = members.get("payload")
     if not isinstance(payload, Mapping):
         return None
     company = payload.get("referenceCompany")
     if isinstance(company, Mapping):
-        return _printable(company.get("id"))
+        return _printable_or_none(company.get("id"))
     is_company_event = str(members["eventtype"]).startswith("company.")
-    return _printable(payload.get("id")) if is_company_event else None
+    return _printable_or_none(payload.get("id")) if is_company_event else None
 
 
-def _printable(value: object) -> str | None:
+def _printable_or_none(value: object) -> str | None:
     """The value, if it is a printable text of up to MAX_TEXT_LENGTH characters; anything else counts as absent."""
     return value if isinstance(value, str) and value.isprintable() and 0 < len(value) <= MAX_TEXT_LENGTH else None

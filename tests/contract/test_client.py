@@ -12,7 +12,7 @@ import pytest
 from controller.codat.client import Client, open_client
 from controller.codat.document_edit import write_fields
 from controller.codat.from_wire import read_configuration
-from controller.codat.read_only import open_read_only
+from controller.codat.read_only import open_read_only_client
 from controller.model.errors import (
     ApiKeyRefused,
     DataNotReady,
@@ -118,7 +118,7 @@ async def test_a_deleted_connection_is_gone_once(emulator: Emulator, client: Cli
 async def test_an_account_is_pushed_followed_and_found(emulator: Emulator, client: Client) -> None:
     (merchant,) = emulator.seed(1, "linked")
     ids = merchant["companyId"], merchant["accountingConnectionId"]
-    assert "Asset.Current" in await client.account_types(*ids)
+    assert "Asset.Current" in await client.creatable_account_types(*ids)
     assert await client.account_pushes(ids[0]) == ()
     account = {"nominalCode": "615", "name": "Cards, tills & more", "fullyQualifiedCategory": "Asset.Current"}
     push = await client.push_account(*ids, account)
@@ -146,9 +146,9 @@ async def test_a_push_that_the_books_refuse_says_why(emulator: Emulator, client:
 async def test_a_linked_connection_is_unlinked_and_another_is_not(emulator: Emulator, client: Client) -> None:
     [merchant] = emulator.seed(1, "linked")
     ids = merchant["companyId"], merchant["accountingConnectionId"]
-    assert (await client.unlink(*ids)).status == "Unlinked"
+    assert (await client.unlink_connection(*ids)).status == "Unlinked"
     with pytest.raises(Rejected):
-        await client.unlink(*ids)
+        await client.unlink_connection(*ids)
 
 
 async def test_a_failed_connection_tells_its_error(emulator: Emulator, client: Client) -> None:
@@ -308,22 +308,22 @@ async def test_a_deleted_record_is_told_from_an_archived_one(
     company = merchant["companyId"]
     selected = expect(Option, (await configuration(client, merchant)).values[path])
 
-    active = expect(BooksRecord, await client.record(company, kind, selected.id))
+    active = expect(BooksRecord, await client.books_record(company, kind, selected.id))
     emulator.control("PATCH", f"/companies/{company}/{rows}/{selected.id}", {"status": "Archived"})
-    archived = expect(BooksRecord, await client.record(company, kind, selected.id))
+    archived = expect(BooksRecord, await client.books_record(company, kind, selected.id))
     emulator.control("DELETE", f"/companies/{company}/{rows}/{selected.id}")
-    deleted = expect(BooksRecord, await client.record(company, kind, selected.id))
+    deleted = expect(BooksRecord, await client.books_record(company, kind, selected.id))
 
     assert (active.id, active.name, active.status, active.deleted) == (selected.id, selected.name, "Active", False)
     assert (archived.status, archived.deleted) == ("Archived", False)
     assert deleted.deleted
-    assert await client.record(company, kind, "no-such-id") == Absent()
+    assert await client.books_record(company, kind, "no-such-id") == Absent()
 
 
 async def test_records_that_were_never_pulled_are_not_absent(emulator: Emulator, client: Client) -> None:
     merchant = emulator.merchant("acme")
     with pytest.raises((DataNotReady, NotFound)):
-        await client.record(merchant["companyId"], RefKind.ACCOUNT, "a1")
+        await client.books_record(merchant["companyId"], RefKind.ACCOUNT, "a1")
 
 
 # Syncs and the Sync Flow
@@ -401,7 +401,7 @@ async def test_a_storm_of_429s_is_weathered_without_help(emulator: Emulator, cli
 
 async def test_a_read_only_client_leaves_no_trace(emulator: Emulator) -> None:
     [merchant] = emulator.seed(1, "configured")
-    async with open_read_only(emulator.url, emulator.api_key) as client:
+    async with open_read_only_client(emulator.url, emulator.api_key) as client:
         await client.companies()
         await client.configuration(merchant["companyId"])
         assert client.writes == 0

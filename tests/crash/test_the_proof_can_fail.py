@@ -53,8 +53,8 @@ def a_failed_list_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Reader, listing.__name__, believed)
     for each in (survey, observe):
-        monkeypatch.setattr(each, observe.cross_check.__name__, unasked)
-    monkeypatch.setattr(RunCreates, RunCreates.listing_for_next_create.__name__, empty)
+        monkeypatch.setattr(each, observe.cross_check_listing.__name__, unasked)
+    monkeypatch.setattr(RunCreates, RunCreates.take_listing_for_create.__name__, empty)
 
 
 def no_fresh_read(monkeypatch: pytest.MonkeyPatch) -> None:

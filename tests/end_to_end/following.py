@@ -58,7 +58,7 @@ def _value(text: str) -> tuple[Any, str]:
     """The value that a text begins with, read as a manifest is read, and what comes after it."""
     ends = [at + 1 for at, each in enumerate(text) if each in '}]"'] if text[0] in "{[\"'" else []
     for end in [*ends, len(text.split(";")[0])]:
-        node = source.read(f"value: {text[:end]}".encode(), "remedy")
+        node = source.parse_yaml(f"value: {text[:end]}".encode(), "remedy")
         if not node.diagnostics and node.documents:
             return node.documents[0].value["value"], text[end:]
     raise AssertionError(f"no value of a manifest: {text}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from controller.codat.client import open_client
 from controller.daemon.context import DaemonContext, DaemonState
-from controller.daemon.loop import run_pass
+from controller.daemon.loop import run_and_finish_pass
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
@@ -19,7 +19,7 @@ from controller.model.controller_status import ControllerStatus
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan
 from controller.model.run_policy import RunPolicy, Scope
-from controller.operations.bootstrap import RunRequest, build_run, no_progress, state_lock
+from controller.operations.bootstrap import RunRequest, build_run, hold_state_lock, no_progress
 from controller.telemetry.metrics import Metrics
 from state import open_state
 from tests.emulator import Emulator
@@ -41,7 +41,7 @@ class Service:
         self.daemon.queue.add(tuple(names))
         while work := await self._due():
             self.looks.append(tuple(work))
-            await run_pass(tuple(work), self.daemon)
+            await run_and_finish_pass(tuple(work), self.daemon)
             await self.daemon.queue.done(work)
 
     async def _due(self) -> Work:
@@ -82,11 +82,11 @@ async def running_service(place: Place) -> AsyncIterator[Service]:
                 queue=WorkQueue(),
                 manifest_watcher=revisions,
                 state=DaemonState(ControllerStatus(fleet=revisions.fleet)),
-                lock=PassLock(lambda _: state_lock(store.controller_lock, 0), lambda: revisions.fleet),
+                lock=PassLock(lambda _: hold_state_lock(store.controller_lock, 0), lambda: revisions.fleet),
                 notifier=Notifier(Metrics(), world.sleep),
             )
         )
-        await run_pass((EVERYONE,), service.daemon)
+        await run_and_finish_pass((EVERYONE,), service.daemon)
         yield service
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from controller.daemon.loop import end_where_another_version_took_over
-from state.database import open_existing_database
+from state.database import open_existing_database_as_is
 from state.errors import StateUnusable
 from tests.emulator import Emulator
 from tests.end_to_end.place import count_writes_by_call
@@ -21,7 +21,7 @@ def fleet(tmp_path: Path, emulator_in_process: Emulator) -> Fleet:
 
 
 async def a_newer_version_comes(fleet: Fleet) -> None:
-    async with open_existing_database(fleet.place.settings.state) as database:
+    async with open_existing_database_as_is(fleet.place.settings.state) as database:
         assert database is not None
         async with database.writing() as transaction:
             await transaction.execute(text("UPDATE state_version SET version_num = '9999'"))

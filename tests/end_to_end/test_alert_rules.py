@@ -69,7 +69,9 @@ def prove(place: Place, source: str, key_id: str) -> None:
     async def receive() -> None:
         async with open_state(place.settings.state) as store:
             proof = DeliveryProof(source, key_id)
-            await store.inbox.receive(ReceivedDelivery(key_id, "connection.deleted", None, datetime.now(UTC), proof))
+            await store.inbox.save_and_schedule_looks(
+                ReceivedDelivery(key_id, "connection.deleted", None, datetime.now(UTC), proof)
+            )
 
     asyncio.run(receive())
 
@@ -313,6 +315,6 @@ def adopt_now(place: Place, remote_id: str, url: str = HOOKS, secret: str = "FIR
         async with open_state(place.settings.state) as store:
             hook = Hook(HookKind.CONSUMER, frozenset(MAIN["eventTypes"]), url)
             declared = hook_to_json(DeclaredHook("main", hook, SecretRef("env", secret)))
-            await store.hooks.adopt("consumer", "main", declared, remote_id, datetime.now(UTC))
+            await store.hooks.adopt_and_replace_others("consumer", "main", declared, remote_id, datetime.now(UTC))
 
     asyncio.run(adopt())

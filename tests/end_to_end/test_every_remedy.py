@@ -1145,9 +1145,9 @@ NEXT_IN_SYNC: dict[str, Any] = {"field": NEXT_PATH, **ACCOUNT, **MAPPED}
 def _account() -> Iterator[tuple[str, Situation]]:
     """The account's own settings, and its rules and webhook consumers."""
     changed, invalid, not_kept = (
-        account_settings._changed,
-        account_settings._invalid,
-        account_settings._not_kept,
+        account_settings._changed_finding,
+        account_settings._invalid_finding,
+        account_settings._not_kept_finding,
     )
     moved = and_then(said_next("Continue"), Place.apply, in_portal("Go on"))
     yield "flow changed", Situation("flow-changed", changed, moved, (command(0),), **NEXT_IN_SYNC)
@@ -1183,7 +1183,7 @@ def _account() -> Iterator[tuple[str, Situation]]:
     again = said("looked at again with the next run", Place.apply)
     yield (
         "a part of the flow that could not be read",
-        Situation("unknown", account_settings._unread, unread_flow, (again,), **ACCOUNT, **MAPPED),
+        Situation("unknown", account_settings._unread_part_finding, unread_flow, (again,), **ACCOUNT, **MAPPED),
     )
     yield from _hooks()
 
@@ -1229,7 +1229,7 @@ def _hooks() -> Iterator[tuple[str, Situation]]:
         "consumer replaced",
         Situation(
             "consumer-replaced",
-            hooks._retire_replaced,
+            hooks._plan_deletion_of_replaced,
             and_then(replaced, Place.apply),
             (copied, apply),
             **ACCOUNT,
@@ -1299,7 +1299,7 @@ def _rare() -> Iterator[tuple[str, Situation]]:
 
 
 def _new_accounts() -> Iterator[tuple[str, Situation]]:
-    made_by, card = new_accounts._finding, {"field": CARD, **MAPPED}
+    made_by, card = new_accounts._unresolved_account_finding, {"field": CARD, **MAPPED}
     begun = and_then(account_lacking, lambda place: place.apply(allow=("create-record=ann",)))
     yield (
         "an account is being created",
@@ -1344,7 +1344,7 @@ def _to_and_fro() -> Iterator[tuple[str, Situation]]:
 
 
 def _syncs() -> Iterator[tuple[str, Situation]]:
-    made_by = last_sync._failed_finding
+    made_by = last_sync._failed_sync_finding_with_fields
     words = {
         (4000, "something"): "mend what the message names",
         (4000, "Account 77 is not active"): "wait for the next sync",
@@ -1602,13 +1602,13 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "no connection yet": Situation(
         "connection-missing",
-        connection_rules._check_no_connection,
+        connection_rules._check_absent_connection,
         and_then(declared_only(), another_company),
         (command(0),),
     ),
     "connection deleted": Situation(
         "connection-deleted",
-        connection_rules._check_no_connection,
+        connection_rules._check_absent_connection,
         and_then(began_early, connection_deleted),
         (write("schedule.startDate"), command(0), consent, apply),
         **MAPPED,
@@ -1668,11 +1668,16 @@ SITUATIONS: dict[str, Situation] = {
         **MAPPED,
     ),
     "an account to create is offered in other letters": Situation(
-        "account-unresolved", new_accounts._finding, account_there_in_capitals, (write(CARD),), CARD, **MAPPED
+        "account-unresolved",
+        new_accounts._unresolved_account_finding,
+        account_there_in_capitals,
+        (write(CARD),),
+        CARD,
+        **MAPPED,
     ),
     "an account that may be created, on old data": Situation(
         "account-unresolved",
-        new_accounts._finding,
+        new_accounts._unresolved_account_finding,
         and_then(account_lacking, two_hours_pass),
         (command(0), command(1), a_minute_passes, command(2)),
         CARD,
@@ -1724,7 +1729,7 @@ SITUATIONS: dict[str, Situation] = {
         "merchant-renamed", merchant_renames.removed_but_claimed_finding, renamed_manifest, (command(0),)
     ),
     "a rename that has nothing to do": Situation(
-        "renamed-already", merchant_renames.with_rename, line_left, (delete,), **MAPPED
+        "renamed-already", merchant_renames.with_rename_or_finding, line_left, (delete,), **MAPPED
     ),
     "to be deleted": Situation("delete-held", limits._held_finding, to_be_deleted, (command(0),)),
     "many are gone": Situation("mass-loss", limits._mass_loss_finding, mass_loss, (command(0), command(1)), whom=""),
@@ -1736,21 +1741,21 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "synchronised by hand": Situation(
         "manual-sync",
-        during_manual_sync.hold_during,
+        during_manual_sync.hold_during_manual_sync,
         synchronised_by_hand(ProcessIdentity.current("merchantctl sync")),
         (said("wait for it to end", end_the_sync), apply),
         **MAPPED,
     ),
     "synchronised by hand, and over": Situation(
         "manual-sync",
-        during_manual_sync._with_reason_to_switch_on,
+        during_manual_sync._explain_if_switched_on,
         synchronised_by_hand(ProcessIdentity.current("merchantctl sync"), is_over=True),
         (apply,),
         **MAPPED,
     ),
     "synchronised by hand, and left": Situation(
         "manual-sync",
-        during_manual_sync.hold_during,
+        during_manual_sync.hold_during_manual_sync,
         synchronised_by_hand(replace(ProcessIdentity.current("merchantctl sync"), pid=2**22 + 1)),
         (command(),),
         **MAPPED,
@@ -1759,14 +1764,14 @@ SITUATIONS: dict[str, Situation] = {
     "ignored": Situation("ignored", ignore.ignored_findings, ignored, (delete, apply), **MAPPED),
     "a sync that failed": Situation(
         "last-sync-failed",
-        last_sync._failed_finding,
+        last_sync._failed_sync_finding_with_fields,
         sync_failed,
         (said("restore it in the books", undeleted), command(0), next_sync),
         TIPS,
     ),
     "renamed from, and a company of its own": Situation(
         "merchant-renamed",
-        merchant_renames.removed_but_declared_finding,
+        merchant_renames.removed_but_rename_blocked_finding,
         renamed_onto_a_company,
         (delete_of_the_other,),
     ),
@@ -1813,7 +1818,7 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "more than a run may of some": Situation(
         "disable-held",
-        unattended_limits._parked_until_full_pass,
+        unattended_limits._parked_until_full_pass_finding,
         two_of_many,
         (said("the next look at everyone judges it", unattended),),
         whom="m-00001",
@@ -1836,7 +1841,7 @@ NOBODY_HERE: dict[Callable[..., object], str] = {
     last_sync._overdue_finding: "Codat's support is to be asked",
     last_sync.failed_sync_finding: "of a report from the state; the look after that sync has it by _failed_finding",
     not_booked.find_not_booked: "of a report from the state; a look has it by _overdue_finding",
-    failure_policy.internal_error_plan: "a fault of ours is to be reported",
+    failure_policy.log_internal_error_as_plan: "a fault of ours is to be reported",
     reference_data.check_reference_data: (
         "the emulator offers at once what it has pulled; its remedy is that of _not_pulled_findings"
     ),

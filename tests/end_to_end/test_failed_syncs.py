@@ -94,8 +94,8 @@ def test_a_reading_of_the_day_before_yesterday_is_shown_and_does_not_count(faile
     failed.run_in_process("drift", "--syncs")
     plan = failed.plan()
     (ann,) = [each for each in plan.plans if each.merchant == "ann"]
-    assert ann.sync_failed(plan.made_at)
-    assert not ann.sync_failed(plan.made_at + timedelta(hours=27))
+    assert ann.has_recent_sync_failure(plan.made_at)
+    assert not ann.has_recent_sync_failure(plan.made_at + timedelta(hours=27))
 
 
 def test_status_shows_the_last_and_the_next_sync(failed: Place) -> None:

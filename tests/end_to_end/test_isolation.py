@@ -23,8 +23,8 @@ from controller.operations.import_ import ImportOptions, prepare_import
 from controller.operations.refresh import refresh
 from controller.operations.validate_online import check_references
 from controller.reconcile import finding_history, fleet
-from controller.reconcile.condition_ages import note_conditions
-from controller.reconcile.failure_policy import internal_error_plan
+from controller.reconcile.condition_ages import record_conditions
+from controller.reconcile.failure_policy import log_internal_error_as_plan
 from controller.reconcile.fleet import PlanNotShown
 from controller.reconcile.persist import persist_configured
 from controller.reporting.text import apply_text, plan_summary, plan_text
@@ -361,7 +361,9 @@ def test_a_fault_of_ours_after_the_last_create_loses_no_report(place: Place, is_
 
 
 @pytest.mark.parametrize(
-    ("module", "step"), [(fleet, persist_configured), (finding_history, note_conditions)], ids=["the run", "the ledger"]
+    ("module", "step"),
+    [(fleet, persist_configured), (finding_history, record_conditions)],
+    ids=["the run", "the ledger"],
 )
 def test_a_fault_of_ours_while_a_run_is_recorded_loses_no_report(
     place: Place, monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: Callable[..., object]
@@ -455,7 +457,7 @@ def test_whoever_cannot_be_shown_is_not_written_to_and_the_others_are(place: Pla
     def agree(plan: FleetPlan) -> bool:
         asked.append([each.merchant for each in plan.plans if each.changes])
         if len(asked) == 1:
-            raise PlanNotShown({"ann": internal_error_plan("ann", ZeroDivisionError("no words for it"))})
+            raise PlanNotShown({"ann": log_internal_error_as_plan("ann", ZeroDivisionError("no words for it"))})
         return True
 
     report = place.apply(agree=agree)

@@ -21,16 +21,16 @@ import pytest
 
 from controller.codat.client import open_client
 from controller.daemon.context import DaemonContext, DaemonState
-from controller.daemon.loop import run_pass
+from controller.daemon.loop import run_and_finish_pass
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
 from controller.daemon.workqueue import EVERYONE, WorkQueue
 from controller.model.controller_status import ControllerStatus
-from controller.model.drift import is_drifting
+from controller.model.drift import is_drift_code
 from controller.model.plan import Direction
 from controller.model.run_policy import Records, RunPolicy, Scope
-from controller.operations.bootstrap import RunRequest, build_run, no_progress, state_lock
+from controller.operations.bootstrap import RunRequest, build_run, hold_state_lock, no_progress
 from controller.telemetry.metrics import Metrics
 from state import OccurrenceRow, open_state
 from tests.emulator import Emulator
@@ -184,7 +184,7 @@ async def running_service(place: Place, url: str) -> AsyncIterator[DaemonContext
             queue=WorkQueue(),
             manifest_watcher=revisions,
             state=DaemonState(ControllerStatus(fleet=revisions.fleet)),
-            lock=PassLock(lambda _: state_lock(store.lock, 0), lambda: revisions.fleet),
+            lock=PassLock(lambda _: hold_state_lock(store.lock, 0), lambda: revisions.fleet),
             notifier=Notifier(Metrics(), world.sleep, url),
         )
 
@@ -201,7 +201,7 @@ async def lived(week: Week, looks: int, moves: int) -> None:
                 some = week.chance.sample(sorted(week.companies), max(1, len(week.companies) // 3))
                 names = set(week.companies) if everyone else set(some)
                 began = place.environment.clock()
-                await run_pass((EVERYONE,) if everyone else tuple(sorted(names)), daemon)
+                await run_and_finish_pass((EVERYONE,) if everyone else tuple(sorted(names)), daemon)
                 week.seen(names, began, failing)
 
 
@@ -259,7 +259,7 @@ def test_after_a_week_the_ledger_equals_what_happened_and_each_piece_of_news_was
     came, went = told(week.chat, "drift"), told(week.chat, "gone")
     known = {each.id for rows in before.values() for each in rows}
     lines = [each for rows in after.values() for each in rows if each.id not in known]
-    news = {each.id for each in lines if each.code == "flapping" or is_drifting(each.code, _direction(each))}
+    news = {each.id for each in lines if each.code == "flapping" or is_drift_code(each.code, _direction(each))}
     assert (set(came), set(came.values())) == (news, {1})
     at_once = {each["occurrence"] for sent in week.chat.heard for each in sent["drift"]["findings"] if each["goneAt"]}
     over = {each.id for each in lines if each.gone_at} & news

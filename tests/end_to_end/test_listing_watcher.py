@@ -18,8 +18,8 @@ from controller.daemon.jobs.listing_watcher import (
     NOT_LINKED_STATUSES,
     ListingWatcher,
     changed_company_ids,
+    merge_status_listing,
     poll_interval,
-    with_statuses,
 )
 from controller.daemon.workqueue import WorkQueue
 from controller.model.observed import Company, Connection
@@ -212,5 +212,5 @@ def test_the_short_listing_finds_every_change_of_a_status_and_invents_none(
     both = before.keys() & later.keys()
     now = {id_: later[id_] for id_ in both}
     then = {id_: before[id_] for id_ in both}
-    found = changed_company_ids(rows(then), with_statuses(rows(then), not_linked(now)))
+    found = changed_company_ids(rows(then), merge_status_listing(rows(then), not_linked(now)))
     assert found == {id_ for id_ in both if rows(then)[id_] != rows(now)[id_]}

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.codat.read_only import open_read_only
+from controller.codat.read_only import open_read_only_client
 from controller.daemon.bootstrap import RunOptions, _build_jobs
 from controller.daemon.context import DaemonState
 from controller.daemon.manifest_watcher import ManifestWatcher
@@ -82,7 +82,7 @@ def test_run_forgets_all_of_it_once_a_day(place: Place) -> None:
     async def two_days() -> None:
         settings, moved = place.settings, [timedelta()]
         environment = replace(place.environment, clock=lambda: datetime.now(UTC) + moved[0])
-        client = open_read_only(settings.base_url, str(settings.api_key), network=environment.network)
+        client = open_read_only_client(settings.base_url, str(settings.api_key), network=environment.network)
         async with open_state(settings.state) as store, client as api:
             order = RunRequest(Scope(), RunPolicy(automatic=True))
             run = build_run(settings, order, EMPTY_FLEET, store, api, no_progress, environment)

@@ -26,7 +26,7 @@ from controller.model.exit_codes import exit_code
 from controller.model.report import FleetPlan
 from controller.model.rollout import MemberState, Rollout, RolloutPreview, RolloutSpec, RolloutState
 from controller.model.run_policy import Scope
-from controller.operations.bootstrap import current_process, state_lock
+from controller.operations.bootstrap import current_process, hold_state_lock
 from controller.reporting.rollout import rollout_exit_code, rollout_json, rollout_text
 from controller.rollout import operations as rollouts
 from controller.rollout.operations import ProgressSink, RolloutResult, StartRequest, UndoRequest
@@ -131,7 +131,7 @@ class CarriedOut:
                 async def meets(_: object) -> AsyncIterator[datetime | None]:
                     if to_meet:
                         raise to_meet.pop(0)
-                    async with state_lock(daemon.run.lock, 0) as lost_at:
+                    async with hold_state_lock(daemon.run.lock, 0) as lost_at:
                         yield lost_at
 
                 manifests = daemon.manifest_watcher

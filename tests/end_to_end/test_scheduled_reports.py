@@ -28,7 +28,12 @@ from controller.daemon.jobs.report_sender import ReportSender
 from controller.model.controller_status import ControllerStatus
 from controller.model.errors import UsageError
 from controller.model.rollout import ENDED
-from controller.operations.scheduled_report import Delivery, checked_schedule, deliver_due_reports, send_report_now
+from controller.operations.scheduled_report import (
+    Delivery,
+    check_report_and_parse_schedule,
+    deliver_due_reports,
+    send_report_now,
+)
 from controller.scheduled_reports import ScheduledReport
 from controller.settings import InvalidSettings, Settings, load_settings
 from controller.telemetry.metrics import Metrics
@@ -180,7 +185,7 @@ def test_a_yearly_report_is_sent_though_the_state_remembers_what_is_over_for_a_m
 
     async def forget() -> None:
         async with open_state(settings.state) as store:
-            while await store.delete_expired(due - timedelta(days=30), ENDED):
+            while await store.delete_expired_batch(due - timedelta(days=30), ENDED):
                 pass
 
     asyncio.run(forget())
@@ -444,7 +449,7 @@ def test_a_report_that_is_not_well_said_is_refused_with_its_place(tmp_path: Path
 )
 def test_a_schedule_that_means_nothing_is_refused_at_the_start(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        checked_schedule(replace(REPORT, **wrong))
+        check_report_and_parse_schedule(replace(REPORT, **wrong))
 
 
 def test_an_url_that_takes_posts_is_in_a_variable_and_in_no_repr(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ def test_status_is_not_fine_where_the_last_look_at_everyone_could_not_list_the_c
         place.environment = intercepted(ours, no_listing)
         async with running_service(place) as service:
             controllers = service.daemon.run.store.controllers
-            await controllers.record_alive(current_process(), ours.clock(), revision="", report_only=False, failure="")
+            await controllers.record_alive_and_prune(
+                current_process(), ours.clock(), revision="", report_only=False, failure=""
+            )
             return (
                 await status(place.settings, Scope(), environment=ours),
                 await status(place.settings, Scope(name="ann"), environment=ours),

@@ -282,8 +282,8 @@ def test_the_age_of_data_is_counted_by_the_services_clock(place: Place) -> None:
     assert "data-stale" not in findings_by_code(plan, "acme")
     (acme,) = plan.plans
     assert acme.data_age is not None
-    assert acme.data_age.oldest is not None
-    assert plan.made_at - acme.data_age.oldest < timedelta(hours=1)
+    assert acme.data_age.oldest_pulled_at is not None
+    assert plan.made_at - acme.data_age.oldest_pulled_at < timedelta(hours=1)
 
 
 @pytest.mark.parametrize("skew", [DAYS_AHEAD, DAYS_BEHIND], ids=str)

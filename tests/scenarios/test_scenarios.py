@@ -43,16 +43,20 @@ from controller.model.report import FleetPlan, RequestEstimate
 from controller.model.run_policy import RunPolicy
 from controller.model.syncs_and_uploads import OpenManualSync
 from controller.planning.clock_skew import hold_if_skew_matters
-from controller.planning.during_manual_sync import desired_during, hold_during, recorded_during
+from controller.planning.during_manual_sync import (
+    desired_during_manual_sync,
+    hold_during_manual_sync,
+    recorded_during_manual_sync,
+)
 from controller.planning.holds import hold_if_closed
 from controller.planning.limits import FleetSize, limit_plans
 from controller.planning.merchant_renames import (
     claimant_finding,
     company_bound_twice_finding,
-    held_plan,
+    finding_only_plan,
     removed_but_claimed_finding,
     rename_waits_for_rollout_finding,
-    with_rename,
+    with_rename_or_finding,
 )
 from controller.planning.plan import make_plan
 from controller.planning.unclear_merchant_renames import (
@@ -100,11 +104,11 @@ def planned(folder: Path) -> Plan:
     now = datetime.fromisoformat(live.get("now", build.USUAL_NOW.isoformat()))
     wanted, before = build.load_declared(folder), remembered(folder)
     if "left alone" in live:
-        return held_plan(wanted, left_alone(wanted.name, **live["left alone"]), now)
+        return finding_only_plan(wanted, left_alone(wanted.name, **live["left alone"]), now)
     manual = open_sync(folder)
     if manual:
-        wanted, before = desired_during(wanted, manual), recorded_during(before, manual)
-    plan = hold_during(make_plan(wanted, observed(live, now), before, now), manual)
+        wanted, before = desired_during_manual_sync(wanted, manual), recorded_during_manual_sync(before, manual)
+    plan = hold_during_manual_sync(make_plan(wanted, observed(live, now), before, now), manual)
     if "serviceNow" in live:
         theirs = datetime.fromisoformat(live["serviceNow"])
         by_service = make_plan(wanted, observed(live, theirs), remembered(folder), theirs)
@@ -115,7 +119,7 @@ def planned(folder: Path) -> Plan:
     (judged,) = limit_plans(
         (plan,), FleetSize(bound_count=1, without_manifest=None, declared_count=1), RunPolicy()
     ).plans
-    return with_rename(judged, live.get("renamed from"), live.get("line without work"))
+    return with_rename_or_finding(judged, live.get("renamed from"), live.get("line without work"))
 
 
 def _without_addresses(plan: Plan) -> Plan:

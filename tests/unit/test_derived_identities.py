@@ -151,7 +151,7 @@ def test_what_stands_beside_the_digest_is_the_rest_of_what_a_manifest_says() -> 
     beside = {name for name, (follows, _) in WISH.items() if not follows} - {"name", "manifest_company_name"}
     marks: Json = {name: name for name in beside}
     marked = replace(DesiredMerchant("acme", "acme"), **marks)
-    assert set(marked.beside_digest) == beside
+    assert set(marked.declared_outside_digest) == beside
 
 
 # The digest of the account's settings -----------------------------------------------------------------------

@@ -141,7 +141,7 @@ def test_a_delivery_is_remembered_by_the_place_of_the_secret_that_proved_it_and_
     emulator: Emulator, site: Site, consumer: str
 ) -> None:
     (known,) = emulator.control("GET", "/webhooks")["consumers"]
-    site.secrets = WebhookSecrets().with_declared({"env CODAT_SECRET": known["secret"]})
+    site.secrets = WebhookSecrets().with_declared_signing_secrets({"env CODAT_SECRET": known["secret"]})
     emulator.authorize(merchant(emulator, site, "proven-1"))
     settled(emulator, 1)
     rows = site.ask(lambda store: store.proven_deliveries.load())

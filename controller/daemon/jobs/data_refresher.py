@@ -58,7 +58,7 @@ class DataRefresher:
 
     def _next_stale(self, asked: Mapping[str, datetime]) -> list[Plan]:
         plan = self.latest().plan
-        due = self.backoff.not_backing_off(plan.plans if plan else (), self.now())
+        due = self.backoff.select_not_backing_off(plan.plans if plan else (), self.now())
         return select_stale(due, asked, self.now(), self.max_age_s, self.timer.interval_s)
 
     async def _request_refresh(self, plan: Plan) -> bool:
@@ -68,7 +68,7 @@ class DataRefresher:
             await self.api.refresh(plan.company_id)
             await self.store.refresh_requests.save([plan.merchant], self.now())
         except Exception as error:
-            self.backoff.record_or_raise(plan.merchant, error, self.now(), "data_refresh_not_requested")
+            self.backoff.record_failure_or_raise(plan.merchant, error, self.now(), "data_refresh_not_requested")
             return False
         self.backoff.record_success(plan.merchant)
         return True

@@ -36,7 +36,7 @@ class Heartbeat:
     async def beat(self) -> None:
         latest = self.latest()
         try:
-            await self.store.controllers.record_alive(
+            await self.store.controllers.record_alive_and_prune(
                 self.process,
                 self.now(),
                 revision=self.revision(),

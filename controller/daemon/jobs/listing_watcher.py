@@ -75,15 +75,15 @@ class ListingWatcher:
         """One listing, where one is due. The first is the complete one that all others are compared with."""
         try:
             if self._is_due(self.listed_at, COMPLETE_LISTING_INTERVAL, COMPLETE_LISTING_SHARE, self._company_count):
-                await self._compare_all()
+                await self._poll_all_companies()
             elif self._is_due(self.statuses_listed_at, timedelta(), STATUS_LISTING_SHARE, self._not_linked_count):
-                await self._compare_statuses()
+                await self._poll_not_linked_companies()
         except (ApiUnusable, RemoteError, StateProblem) as error:
-            self._say_failed(str(error))
+            self._warn_once(str(error))
 
-    async def _compare_all(self) -> None:
+    async def _poll_all_companies(self) -> None:
         listing = await self.api.companies()
-        if not self._is_usable(listing):
+        if not self._is_usable_or_warn(listing):
             return
         # Before the listing takes the place of the one before: where the state does not answer, the next one compares.
         bindings = await self.store.bindings.load()
@@ -96,13 +96,13 @@ class ListingWatcher:
         if before is not None:
             self._enqueue_merchants_of(changed_company_ids(before, self.companies), bindings)
 
-    async def _compare_statuses(self) -> None:
+    async def _poll_not_linked_companies(self) -> None:
         """Raises AssertionError before the first complete listing."""
         assert self.companies is not None, "the first listing is a complete one"
         listing = await self.api.companies(connection_statuses=NOT_LINKED_STATUSES)
-        if not self._is_usable(listing):
+        if not self._is_usable_or_warn(listing):
             return
-        companies = with_statuses(self.companies, listing.companies)
+        companies = merge_status_listing(self.companies, listing.companies)
         if changed := changed_company_ids(self.companies, companies):
             self._enqueue_merchants_of(changed, await self.store.bindings.load())
         self.companies, self.statuses_listed_at = companies, listing.began_at
@@ -113,15 +113,15 @@ class ListingWatcher:
             log.info("merchants_queued_by_listing", merchants=len(merchants))
             self.queue.add(merchants, lane=Lane.EVENT)
 
-    def _is_usable(self, listing: Listing) -> bool:
+    def _is_usable_or_warn(self, listing: Listing) -> bool:
         if not listing.complete:
-            self._say_failed(listing.incomplete_reason)
+            self._warn_once(listing.incomplete_reason)
         elif self.failing:
             self.failing = False
             log.info("listing_readable_again")
         return listing.complete
 
-    def _say_failed(self, reason: str) -> None:
+    def _warn_once(self, reason: str) -> None:
         """Once, until one is whole again."""
         if not self.failing:
             self.failing = True
@@ -158,7 +158,7 @@ def changed_company_ids(before: Mapping[str, CompanyRow], now: Mapping[str, Comp
     return frozenset(id_ for id_ in before.keys() | now.keys() if before.get(id_) != now.get(id_))
 
 
-def with_statuses(companies: Mapping[str, CompanyRow], not_linked: Iterable[Company]) -> dict[str, CompanyRow]:
+def merge_status_listing(companies: Mapping[str, CompanyRow], not_linked: Iterable[Company]) -> dict[str, CompanyRow]:
     """The companies of the last complete listing, where those of whom a connection is not linked are exactly these.
 
     Whoever was one of them and is none any more has been linked, or deleted: the next complete listing tells.

@@ -26,7 +26,7 @@ class MerchantBackoff:
 
     failures: dict[str, tuple[int, datetime]] = field(default_factory=dict)
 
-    def not_backing_off(self, plans: Iterable[Plan], now: datetime) -> list[Plan]:
+    def select_not_backing_off(self, plans: Iterable[Plan], now: datetime) -> list[Plan]:
         """Those who are not passed over."""
         # For longer than its own back-off nobody is: the clock was put back since.
         latest = now + MAX_CLOCK_DIFFERENCE
@@ -36,7 +36,7 @@ class MerchantBackoff:
     def record_success(self, merchant: str) -> None:
         self.failures.pop(merchant, None)
 
-    def record_or_raise(self, merchant: str, error: Exception, now: datetime, event: str) -> None:
+    def record_failure_or_raise(self, merchant: str, error: Exception, now: datetime, event: str) -> None:
         """Only this merchant's turn is over; logged as `event`. Raises what is everybody's trouble."""
         if ends_run(error) or (isinstance(error, RemoteLimitReached) and error.status == QUOTA_EXCEEDED_STATUS):
             raise error

@@ -37,7 +37,7 @@ class ReportSender:
     async def send_due(self) -> None:
         try:
             deliveries = await deliver_due_reports(self.settings, self.store, self.now())
-            self.metrics.set_reports_sent(await self.store.report_deliveries.load_last_sent())
+            self.metrics.set_report_sent_times(await self.store.report_deliveries.load_last_sent())
         except (StateProblem, UsageError) as problem:
             log.warning("report_check_failed", reason=str(problem))
             return

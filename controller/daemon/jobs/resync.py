@@ -40,34 +40,34 @@ class Resync:
         if self.state.full_pass_under_way:
             return
         now, asked = self.now(), self.state.resync_asked_at
-        latest = {name: _believed(at, now) for name, at in self.state.latest.looked_at.items()}
+        latest = {name: _never_if_in_future(at, now) for name, at in self.state.latest.looked_at.items()}
         for name, at in asked.items():
-            latest[name] = max(_believed(at, now), latest.get(name, NEVER))
+            latest[name] = max(_never_if_in_future(at, now), latest.get(name, NEVER))
         names = frozenset(self.names())
         if self.state.ready:
             # However somebody was missed by the look at everyone: the next one may be a day away.
             # Not who has just come with a revision: that is looked at as one (`split_into_passes`).
             missed = names - latest.keys() - self.state.revised
             latest |= dict.fromkeys(missed, NEVER)
-        due = due_for_resync(sorted(names), latest, now, timedelta(seconds=self.interval_s))
+        due = select_due_for_resync(sorted(names), latest, now, timedelta(seconds=self.interval_s))
         for gone in asked.keys() - names:
             del asked[gone]
         asked.update(dict.fromkeys(due, now))
         self.queue.add(due, lane=Lane.RESYNC)
 
 
-def due_for_resync(
+def select_due_for_resync(
     names: Iterable[str], looked_at: Mapping[str, datetime], now: datetime, interval: timedelta
 ) -> list[str]:
     """Whose moment has come since the last look. Pure. Whoever was never looked at waits for the look at everyone."""
-    return [name for name in names if name in looked_at and looked_at[name] < _latest_moment(name, now, interval)]
+    return [name for name in names if name in looked_at and looked_at[name] < _latest_turn(name, now, interval)]
 
 
-def _believed(at: datetime, now: datetime) -> datetime:
+def _never_if_in_future(at: datetime, now: datetime) -> datetime:
     """A look in the future, before the clock was put back, keeps nobody from being looked at until then."""
     return at if at <= now + MAX_CLOCK_DIFFERENCE else NEVER
 
 
-def _latest_moment(name: str, now: datetime, interval: timedelta) -> datetime:
+def _latest_turn(name: str, now: datetime, interval: timedelta) -> datetime:
     offset = interval.total_seconds() * crc32(name.encode()) / 2**32
     return now - timedelta(seconds=(now.timestamp() - offset) % interval.total_seconds())

@@ -13,7 +13,7 @@ import structlog
 
 from controller.daemon.context import DaemonState
 from controller.daemon.scheduler import Timer
-from controller.model.controller_status import MAX_CLOCK_DIFFERENCE, SeenMerchant, merge_seen
+from controller.model.controller_status import MAX_CLOCK_DIFFERENCE, SeenMerchant, merge_last_looks
 from controller.model.desired import Fleet
 from controller.quick_dataclasses import dataclass
 from controller.reconcile.last_looks import load_last_look_at_fleet, load_last_looks
@@ -56,8 +56,8 @@ class SharedView:
         except StateProblem as problem:
             log.warning("shared_view_unreadable", reason=str(problem))
             return
-        self.state.latest = merge_seen(self.state.latest, seen, whole, self.fleet())
-        self.state.record_looks_elsewhere(seen)
+        self.state.latest = merge_last_looks(self.state.latest, seen, whole, self.fleet())
+        self.state.drop_revised_seen_elsewhere(seen)
 
     async def _load_later_looks(self) -> dict[str, SeenMerchant]:
         """Those that are not shown yet. To read a plan takes a hundred times as long as to compare its date."""

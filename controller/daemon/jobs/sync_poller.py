@@ -63,9 +63,9 @@ class SyncPoller:
         assert plan.company_id is not None, "in service is only who has a company"
         try:
             row = await read_latest_sync(plan.merchant, plan.company_id, before, self.api, self.now())
-            await self.store.last_syncs.save([row], believed_until=row.read_at + MAX_CLOCK_DIFFERENCE)
+            await self.store.last_syncs.save_if_newer([row], believed_until=row.read_at + MAX_CLOCK_DIFFERENCE)
         except Exception as error:
-            self.backoff.record_or_raise(plan.merchant, error, self.now(), "sync_status_unreadable")
+            self.backoff.record_failure_or_raise(plan.merchant, error, self.now(), "sync_status_unreadable")
             return
         self.backoff.record_success(plan.merchant)
         if _health_changed(before, row):
@@ -73,12 +73,12 @@ class SyncPoller:
 
     def _next_due(self, known: Mapping[str, LastSyncRow]) -> list[Plan]:
         plan = self.latest().plan
-        ready = expected_to_sync(plan.plans) if plan else []
-        due = self.backoff.not_backing_off(ready, self.now())
+        ready = select_expected_to_sync(plan.plans) if plan else []
+        due = self.backoff.select_not_backing_off(ready, self.now())
         return select_next(due, known, self.now(), self.round_s, self.timer.interval_s)
 
 
-def expected_to_sync(plans: Iterable[Plan]) -> list[Plan]:
+def select_expected_to_sync(plans: Iterable[Plan]) -> list[Plan]:
     """Whose sales Codat is to synchronise: linked on both sides, configured and switched on."""
     return [
         plan

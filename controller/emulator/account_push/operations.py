@@ -42,7 +42,7 @@ PushOperation = Mapping[str, Any]
 
 
 def begin_push(
-    world: World, company_id: str, connection: ConnectionRecord, account: PushOperation, minutes: int
+    world: World, company_id: str, connection: ConnectionRecord, account: PushOperation, timeout_minutes: int
 ) -> PushOperation:
     """Create the operation, `Pending`; the account is created later, or refused."""
     now, key = world.now(), str(uuid4())
@@ -53,14 +53,14 @@ def begin_push(
         "pushOperationKey": key,
         "dataConnectionKey": connection.id,
         "requestedOnUtc": format_timestamp(now),
-        "timeoutInMinutes": minutes,
+        "timeoutInMinutes": timeout_minutes,
         "status": "Pending",
         "validation": {"errors": [], "warnings": []},
         "statusCode": 202,
     }
     prototype = {field: account[field] for field in _PROTOTYPE_FIELDS.split() if account.get(field) is not None}
     world.table("pushes")[key] = {"operation": operation, "account": prototype}
-    world.scheduler.call_at(now + _PUSH_DURATION, partial(_finish_push, world, key))
+    world.scheduler.call_at(now + _PUSH_DURATION, partial(_attempt_push, world, key))
     return operation
 
 
@@ -75,10 +75,10 @@ def resume(world: World) -> None:
     for key, row in world.table("pushes").items():
         if row["operation"]["status"] == "Pending":
             due = parse_timestamp(row["operation"]["requestedOnUtc"]) + _PUSH_DURATION
-            world.scheduler.call_at(due, partial(_finish_push, world, key))
+            world.scheduler.call_at(due, partial(_attempt_push, world, key))
 
 
-def drop_operations(world: World, event: ServiceEvent) -> None:
+def drop_if_company_deleted(world: World, event: ServiceEvent) -> None:
     """A deleted company takes its operations along."""
     if event.name == "company.deleted":
         table = world.table("pushes")
@@ -86,14 +86,14 @@ def drop_operations(world: World, event: ServiceEvent) -> None:
             del table[operation["pushOperationKey"]]
 
 
-def _finish_push(world: World, key: str) -> None:
+def _attempt_push(world: World, key: str) -> None:
     """Create the account at the platform, or fail; while the connection is not linked, try again until the time-out."""
     row = world.table("pushes").get(key)
     if row is None or row["operation"]["status"] != "Pending":
         return
     connection = _linked_connection(world, row["operation"])
     if connection is None:
-        _await_reconnect(world, row["operation"])
+        _retry_or_time_out(world, row["operation"])
         return
     problems = push_options.validate_account(connection.platform, row["account"])
     if problems:
@@ -108,10 +108,10 @@ def _finish_push(world: World, key: str) -> None:
         validation = {"errors": errors, "warnings": []}
         _close_operation(world, key, "Failed", 400, errorMessage=message, validation=validation)
     else:
-        _create_account(world, key, connection, row)
+        _create_account_and_close(world, key, connection, row)
 
 
-def _create_account(world: World, key: str, connection: ConnectionRecord, row: Mapping[str, Any]) -> None:
+def _create_account_and_close(world: World, key: str, connection: ConnectionRecord, row: Mapping[str, Any]) -> None:
     company_id = row["operation"]["companyId"]
     account = books.add_row(world, company_id, connection.platform, ACCOUNT_DATA_TYPE, _account_fields(row["account"]))
     change = {"type": "Created", "recordRef": {"id": account["id"], "dataType": ACCOUNT_DATA_TYPE}}
@@ -136,7 +136,7 @@ def _account_fields(account: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _await_reconnect(world: World, operation: PushOperation) -> None:
+def _retry_or_time_out(world: World, operation: PushOperation) -> None:
     """Try again in a minute; at its time-out the operation ends as `TimedOut`."""
     deadline = parse_timestamp(operation["requestedOnUtc"]) + timedelta(minutes=operation["timeoutInMinutes"])
     key = operation["pushOperationKey"]
@@ -144,7 +144,7 @@ def _await_reconnect(world: World, operation: PushOperation) -> None:
         _close_operation(world, key, "TimedOut", 408, errorMessage="The push operation timed out.")
     else:
         next_attempt = min(world.now() + timedelta(minutes=1), deadline)
-        world.scheduler.call_at(next_attempt, partial(_finish_push, world, key))
+        world.scheduler.call_at(next_attempt, partial(_attempt_push, world, key))
 
 
 def _close_operation(world: World, key: str, status: str, code: int, **facts: Any) -> None:
@@ -198,7 +198,7 @@ async def push_account(request: Request) -> Response:
     return json_response(begin_push(world, company.id, connection, account, minutes))
 
 
-async def get_options(request: Request) -> Response:
+async def get_push_options(request: Request) -> Response:
     """34."""
     return json_response(push_options.options_json(_accounting_connection(request).platform))
 
@@ -225,13 +225,13 @@ _PUSH_CONNECTION_PATH = "/companies/{companyId}/connections/{connectionId}"
 
 routes = [
     Route(f"{_PUSH_CONNECTION_PATH}/push/accounts", push_account, methods=["POST"]),
-    Route(f"{_PUSH_CONNECTION_PATH}/options/chartOfAccounts", get_options, methods=["GET"]),
-    Route(f"{_PUSH_CONNECTION_PATH}/dataTypes/accounts/options/POST", get_options, methods=["GET"]),
+    Route(f"{_PUSH_CONNECTION_PATH}/options/chartOfAccounts", get_push_options, methods=["GET"]),
+    Route(f"{_PUSH_CONNECTION_PATH}/dataTypes/accounts/options/POST", get_push_options, methods=["GET"]),
     Route("/companies/{companyId}/push", list_pushes, methods=["GET"]),
     Route("/companies/{companyId}/push/{pushOperationKey}", get_push, methods=["GET"]),
 ]
 
 
-def attach(world: World) -> None:
+def subscribe(world: World) -> None:
     """Forget a company's operations when it is deleted."""
-    world.subscribers.append(partial(drop_operations, world))
+    world.subscribers.append(partial(drop_if_company_deleted, world))

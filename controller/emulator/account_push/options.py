@@ -59,7 +59,7 @@ _PROTOTYPE_BY_PLATFORM: Mapping[str, tuple[PrototypeField, ...]] = {
 }
 
 
-def fields_of(platform_key: str) -> tuple[PrototypeField, ...]:
+def prototype_fields(platform_key: str) -> tuple[PrototypeField, ...]:
     """The prototype's fields on a platform; those without a table of their own share that of Xero."""
     return _PROTOTYPE_BY_PLATFORM.get(platform_key, _XERO_PROTOTYPE)
 
@@ -70,14 +70,16 @@ def options_json(platform_key: str) -> dict[str, Any]:
         "type": "Object",
         "displayName": "Nominal Account",
         "description": "Nominal accounts are the categories a business uses to record transactions.",
-        "properties": {field.name: _property_json(field) for field in fields_of(platform_key)},
+        "properties": {field.name: _property_json(field) for field in prototype_fields(platform_key)},
         "required": True,
     }
 
 
 def validate_account(platform_key: str, account: Mapping[str, Any]) -> list[ValidationItem]:
     """Everything that is wrong with a prototype, in the platform's words."""
-    errors_by_field = [(field, _field_error(field, account.get(field.name))) for field in fields_of(platform_key)]
+    errors_by_field = [
+        (field, _field_error(field, account.get(field.name))) for field in prototype_fields(platform_key)
+    ]
     return [
         ValidationItem(_item_id(field), f"Failed to push to Account as {_item_id(field)} {error}", "Account")
         for field, error in errors_by_field

@@ -66,7 +66,7 @@ class CallInjections:
     def to_json(self) -> dict[str, Any]:
         return {"open": [injection.to_json() for injection in self.open], "done": self.done}
 
-    def take_due(self, method: str, template: str, path: str) -> list[CallInjection]:
+    def take_matching(self, method: str, template: str, path: str) -> list[CallInjection]:
         """The injections that this call triggers; counts down `skip` and `times` of those that match."""
         due = []
         for injection in tuple(self.open):

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from controller.emulator.controls import call_injection, control_docs, faults, seeding
 from controller.emulator.controls import merchant as control_merchant
 from controller.emulator.http.gateway_state import gateway_of
-from controller.emulator.http.handlers import json_object, json_response, no_content, world_of
+from controller.emulator.http.handlers import empty_response, json_object, json_response, world_of
 from controller.emulator.service.clock import format_timestamp
 from controller.emulator.service.errors import ApiError
 from controller.emulator.service.world import EmulatorSettings, World
@@ -48,13 +48,13 @@ async def reset(request: Request) -> Response:
     """An empty world on the real time; faults, latency, limits and counts are gone."""
     world_of(request).reset()
     gateway_of(request).reset()
-    return no_content()
+    return empty_response()
 
 
 async def snapshot(request: Request) -> Response:
     """Keeps the world as it is, for `restore`, until the next snapshot or reset; with `?name=`, beyond resets."""
     world_of(request).take_snapshot(request.query_params.get("name", ""))
-    return no_content()
+    return empty_response()
 
 
 async def restore(request: Request) -> Response:
@@ -62,7 +62,7 @@ async def restore(request: Request) -> Response:
     if not world_of(request).restore(request.query_params.get("name", "")):
         raise ApiError(400, "There is no snapshot: POST /_emulator/snapshot takes one")
     gateway_of(request).reset()
-    return no_content()
+    return empty_response()
 
 
 async def seed(request: Request) -> Response:
@@ -81,7 +81,7 @@ async def seed(request: Request) -> Response:
     return json_response({"companies": len(made), "merchants": merchants})
 
 
-async def requests(request: Request) -> Response:
+async def show_requests(request: Request) -> Response:
     """Counts by method and path template; with `?log=1` the last calls in order."""
     with_log = request.query_params.get("log", "") not in ("", "0", "false")
     return json_response(gateway_of(request).request_log.to_json(with_log=with_log))
@@ -92,7 +92,7 @@ async def show_clock(request: Request) -> Response:
     return json_response(_clock_json(world_of(request)))
 
 
-async def move_clock(request: Request) -> Response:
+async def advance_clock(request: Request) -> Response:
     """`{"advance": "PT31S"}`: in effect, with all that became due, before this answers."""
     world, body = world_of(request), await json_object(request)
     world.clock.advance(_parse_duration(body.get("advance")))
@@ -116,15 +116,15 @@ async def add_fault(request: Request) -> Response:
 async def clear_faults(request: Request) -> Response:
     """No faults any more."""
     gateway_of(request).faults.open.clear()
-    return no_content()
+    return empty_response()
 
 
-async def show_meanwhile(request: Request) -> Response:
+async def show_call_injections(request: Request) -> Response:
     """What somebody else is still to do at which call (`open`), and what was done of it (`done`)."""
     return json_response(gateway_of(request).injected_calls.to_json())
 
 
-async def add_meanwhile(request: Request) -> Response:
+async def add_call_injection(request: Request) -> Response:
     """`{"match", "when": "before", "skip", "times", "calls": [{"method", "path", "body"}]}`: done beside a call."""
     front = gateway_of(request)
     order = call_injection.parse_injection(await json_object(request), front.router)
@@ -132,10 +132,10 @@ async def add_meanwhile(request: Request) -> Response:
     return json_response(order.to_json())
 
 
-async def clear_meanwhile(request: Request) -> Response:
+async def clear_call_injections(request: Request) -> Response:
     """Nobody does anything beside a call any more."""
     gateway_of(request).injected_calls = call_injection.CallInjections()
-    return no_content()
+    return empty_response()
 
 
 async def set_latency(request: Request) -> Response:
@@ -172,7 +172,7 @@ async def change_settings(request: Request) -> Response:
     return json_response(_settings_json(settings))
 
 
-async def show_manual(request: Request) -> Response:
+async def show_docs(request: Request) -> Response:
     """This documentation."""
     return Response(control_docs.render_docs(request.app.state.controls), media_type="text/html")
 
@@ -209,20 +209,20 @@ def _clock_json(world: World) -> dict[str, Any]:
 
 
 routes = [
-    Route("/_emulator/", show_manual, methods=["GET"]),
+    Route("/_emulator/", show_docs, methods=["GET"]),
     Route("/_emulator/reset", reset, methods=["POST"]),
     Route("/_emulator/snapshot", snapshot, methods=["POST"]),
     Route("/_emulator/restore", restore, methods=["POST"]),
     Route("/_emulator/seed", seed, methods=["POST"]),
-    Route("/_emulator/requests", requests, methods=["GET"]),
+    Route("/_emulator/requests", show_requests, methods=["GET"]),
     Route("/_emulator/clock", show_clock, methods=["GET"]),
-    Route("/_emulator/clock", move_clock, methods=["POST"]),
+    Route("/_emulator/clock", advance_clock, methods=["POST"]),
     Route("/_emulator/faults", show_faults, methods=["GET"]),
     Route("/_emulator/faults", add_fault, methods=["POST"]),
     Route("/_emulator/faults", clear_faults, methods=["DELETE"]),
-    Route("/_emulator/meanwhile", show_meanwhile, methods=["GET"]),
-    Route("/_emulator/meanwhile", add_meanwhile, methods=["POST"]),
-    Route("/_emulator/meanwhile", clear_meanwhile, methods=["DELETE"]),
+    Route("/_emulator/meanwhile", show_call_injections, methods=["GET"]),
+    Route("/_emulator/meanwhile", add_call_injection, methods=["POST"]),
+    Route("/_emulator/meanwhile", clear_call_injections, methods=["DELETE"]),
     Route("/_emulator/latency", set_latency, methods=["POST"]),
     Route("/_emulator/limits", set_limits, methods=["POST"]),
     Route("/_emulator/settings", show_settings, methods=["GET"]),

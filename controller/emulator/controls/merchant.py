@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import NO_BODY, json_body, json_object, json_response, no_content, world_of
+from controller.emulator.http.handlers import NO_BODY, empty_response, json_body, json_object, json_response, world_of
 from controller.emulator.service import books, companies, configuration, configuration_document, connections, pulls
 from controller.emulator.service.company_records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.errors import ApiError
@@ -21,7 +21,7 @@ async def authorize(request: Request) -> Response:
     body = await json_body(request)
     world, company, connection = _find_connection(request)
     if isinstance(body, dict) and isinstance(body.get("companyName"), str):
-        books.rename_company(world, company.id, connection.platform, body["companyName"])
+        books.rename_books(world, company.id, connection.platform, body["companyName"])
     return _connection_response(world, company, connections.authorise(world, company.id, connection.id))
 
 
@@ -31,7 +31,7 @@ async def deauthorize(request: Request) -> Response:
     return _connection_response(world, company, connections.deauthorise(world, company.id, connection.id))
 
 
-async def fail(request: Request) -> Response:
+async def fail_link(request: Request) -> Response:
     """An attempt to link fails; the body may say with what `statusCode`, `statusText`, `errorMessage`."""
     body = await json_body(request)
     world, company, connection = _find_connection(request)
@@ -41,42 +41,42 @@ async def fail(request: Request) -> Response:
     )
 
 
-async def show_rows(request: Request) -> Response:
+async def show_books_rows(request: Request) -> Response:
     """The books' `accounts`, `taxRates`, `customers` or `suppliers` as they are at the platform now."""
-    company, connection, data_type = _find_list(request)
+    company, connection, data_type = _find_books_list(request)
     return json_response({"results": list(books.rows(company, connection.platform, data_type))})
 
 
-async def add_row(request: Request) -> Response:
+async def add_books_row(request: Request) -> Response:
     """Somebody adds a row: any fields of `/data/…`, the others as usual. `?pull=false`: not pulled yet."""
     fields = await json_object(request)
-    company, connection, data_type = _find_list(request)
+    company, connection, data_type = _find_books_list(request)
     world = world_of(request)
     row = books.add_row(world, company.id, connection.platform, data_type, fields)
-    _record_pull(request, company.id, connection.id, data_type)
+    _record_pull_if_wanted(request, company.id, connection.id, data_type)
     return json_response(row)
 
 
-async def edit_row(request: Request) -> Response:
+async def edit_books_row(request: Request) -> Response:
     """Somebody changes a row: `{"status": "Archived"}`, `{"name": …}`. `?pull=false`: not pulled yet."""
     changes = await json_object(request)
-    company, connection, data_type = _find_list(request)
+    company, connection, data_type = _find_books_list(request)
     row_id = request.path_params["recordId"]
     row = books.edit_row(world_of(request), company.id, connection.platform, data_type, row_id, changes)
-    _record_pull(request, company.id, connection.id, data_type)
+    _record_pull_if_wanted(request, company.id, connection.id, data_type)
     return json_response(row)
 
 
-async def delete_row(request: Request) -> Response:
+async def delete_books_row(request: Request) -> Response:
     """Somebody deletes a row; it stays in `/data/…` as deleted. `?pull=false`: not pulled yet."""
-    company, connection, data_type = _find_list(request)
+    company, connection, data_type = _find_books_list(request)
     row_id = request.path_params["recordId"]
-    books.delete_row(world_of(request), company.id, connection.platform, data_type, row_id)
-    _record_pull(request, company.id, connection.id, data_type)
-    return no_content()
+    books.mark_row_deleted(world_of(request), company.id, connection.platform, data_type, row_id)
+    _record_pull_if_wanted(request, company.id, connection.id, data_type)
+    return empty_response()
 
 
-async def edit_info(request: Request) -> Response:
+async def rename_books(request: Request) -> Response:
     """The books get another company name: `{"companyName": …}`."""
     name = (await json_object(request)).get("companyName")
     if not isinstance(name, str) or not name:
@@ -84,8 +84,8 @@ async def edit_info(request: Request) -> Response:
     world = world_of(request)
     company = companies.find(world, request.path_params["companyId"])
     connection = _accounting_connection(company)
-    books.rename_company(world, company.id, connection.platform, name)
-    _record_pull(request, company.id, connection.id, "company")
+    books.rename_books(world, company.id, connection.platform, name)
+    _record_pull_if_wanted(request, company.id, connection.id, "company")
     return json_response(books.rows(world.companies[company.id], connection.platform, "company")[0])
 
 
@@ -97,7 +97,7 @@ async def edit_configuration(request: Request) -> Response:
     return json_response(configuration_document.to_json(configuration.edit_in_portal(world, company, patch)))
 
 
-async def fail_pull(request: Request) -> Response:
+async def record_failed_pull(request: Request) -> Response:
     """A pull of this type has just failed: `{"status": "FetchError", "errorMessage": …}`."""
     body = await json_body(request)
     failure = {} if body is NO_BODY or not isinstance(body, dict) else body
@@ -131,7 +131,7 @@ def _accounting_connection(company: CompanyRecord) -> ConnectionRecord:
     return connection
 
 
-def _find_list(request: Request) -> tuple[CompanyRecord, ConnectionRecord, str]:
+def _find_books_list(request: Request) -> tuple[CompanyRecord, ConnectionRecord, str]:
     company = companies.find(world_of(request), request.path_params["companyId"])
     kind = request.path_params["list"]
     if kind not in _DATA_TYPE_BY_PATH:
@@ -139,7 +139,7 @@ def _find_list(request: Request) -> tuple[CompanyRecord, ConnectionRecord, str]:
     return company, _accounting_connection(company), _DATA_TYPE_BY_PATH[kind]
 
 
-def _record_pull(request: Request, company_id: str, connection_id: str, data_type: str) -> None:
+def _record_pull_if_wanted(request: Request, company_id: str, connection_id: str, data_type: str) -> None:
     """As if a pull had just finished; not for what was never pulled, nor with `?pull=false`."""
     if request.query_params.get("pull", "true").lower() in ("false", "0", "no"):
         return
@@ -157,12 +157,12 @@ _CONTROL_CONNECTION_PATH = f"{_CONTROL_COMPANY_PATH}/connections/{{connectionId}
 routes = [
     Route(f"{_CONTROL_CONNECTION_PATH}/authorize", authorize, methods=["POST"]),
     Route(f"{_CONTROL_CONNECTION_PATH}/deauthorize", deauthorize, methods=["POST"]),
-    Route(f"{_CONTROL_CONNECTION_PATH}/fail", fail, methods=["POST"]),
+    Route(f"{_CONTROL_CONNECTION_PATH}/fail", fail_link, methods=["POST"]),
     Route(f"{_CONTROL_COMPANY_PATH}/configuration", edit_configuration, methods=["PATCH"]),
-    Route(f"{_CONTROL_COMPANY_PATH}/info", edit_info, methods=["PATCH"]),
-    Route(f"{_CONTROL_COMPANY_PATH}/data/{{dataType}}/fail", fail_pull, methods=["POST"]),
-    Route(f"{_CONTROL_COMPANY_PATH}/{{list}}", show_rows, methods=["GET"]),
-    Route(f"{_CONTROL_COMPANY_PATH}/{{list}}", add_row, methods=["POST"]),
-    Route(f"{_CONTROL_COMPANY_PATH}/{{list}}/{{recordId}}", edit_row, methods=["PATCH"]),
-    Route(f"{_CONTROL_COMPANY_PATH}/{{list}}/{{recordId}}", delete_row, methods=["DELETE"]),
+    Route(f"{_CONTROL_COMPANY_PATH}/info", rename_books, methods=["PATCH"]),
+    Route(f"{_CONTROL_COMPANY_PATH}/data/{{dataType}}/fail", record_failed_pull, methods=["POST"]),
+    Route(f"{_CONTROL_COMPANY_PATH}/{{list}}", show_books_rows, methods=["GET"]),
+    Route(f"{_CONTROL_COMPANY_PATH}/{{list}}", add_books_row, methods=["POST"]),
+    Route(f"{_CONTROL_COMPANY_PATH}/{{list}}/{{recordId}}", edit_books_row, methods=["PATCH"]),
+    Route(f"{_CONTROL_COMPANY_PATH}/{{list}}/{{recordId}}", delete_books_row, methods=["DELETE"]),
 ]

@@ -15,17 +15,17 @@ from controller.emulator.service.world import World
 async def get(request: Request) -> Response:
     """12. What is chosen and every option there is."""
     world = world_of(request)
-    return _document_response(world, companies.find(world, request.path_params["companyId"]))
+    return _cached_document_response(world, companies.find(world, request.path_params["companyId"]))
 
 
 async def save(request: Request) -> Response:
     """13. The whole document back; an empty body is an error, never «clear everything»."""
     world = world_of(request)
     company = companies.find(world, request.path_params["companyId"])
-    return _document_response(world, configuration.save(world, company, await json_object(request)))
+    return _cached_document_response(world, configuration.save(world, company, await json_object(request)))
 
 
-def _document_response(world: World, company: CompanyRecord) -> Response:
+def _cached_document_response(world: World, company: CompanyRecord) -> Response:
     """The document follows from the company's row alone, so its bytes are kept as long as the row."""
     kept = world.encoded_documents.get(company.id)
     if kept is None or kept[0] is not company:

@@ -10,10 +10,10 @@ from starlette.routing import Route
 
 from controller.emulator.http.handlers import (
     NO_BODY,
+    empty_response,
     json_body,
     json_object,
     json_response,
-    no_content,
     paged_response,
     world_of,
 )
@@ -25,7 +25,7 @@ from controller.emulator.service.world import World
 _ARGUMENTS_MISSING = "Push object DataConnectionArgs must be provided"
 
 
-async def index(request: Request) -> Response:
+async def list_connections(request: Request) -> Response:
     """6. All connections of a company."""
     world = world_of(request)
     company = companies.find(world, request.path_params["companyId"])
@@ -73,7 +73,7 @@ async def delete(request: Request) -> Response:
     """10. Gone for good: 200 without a body, not 204."""
     world, company, connection = _find_connection(request)
     connections.delete(world, company.id, connection.id)
-    return no_content(200)
+    return empty_response(200)
 
 
 async def authorize(request: Request) -> Response:
@@ -110,7 +110,7 @@ for _prefix, _creator in _CREATORS.items():
         f"{_prefix}/{{companyId}}/connections/{{connectionId}}",
     )
     routes += [
-        Route(_all, index, methods=["GET"]),
+        Route(_all, list_connections, methods=["GET"]),
         Route(_all, _creator, methods=["POST"]),
         Route(_one, get, methods=["GET"]),
         Route(_one, unlink, methods=["PATCH"]),

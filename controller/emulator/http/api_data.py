@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import json_response, no_content, paged_response, world_of
+from controller.emulator.http.handlers import empty_response, json_response, paged_response, world_of
 from controller.emulator.service import cached_books, companies, configuration_document, connections, pulls
 from controller.emulator.service.books import LIST_TYPES, ListType
 from controller.emulator.service.company_records import CompanyRecord, ConnectionRecord
@@ -20,7 +20,7 @@ from controller.emulator.service.world import World
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-async def status(request: Request) -> Response:
+async def get_data_status(request: Request) -> Response:
     """22. A map by data type, of what was ever requested."""
     world = world_of(request)
     company = companies.find(world, request.path_params["companyId"])
@@ -33,8 +33,8 @@ async def refresh_all(request: Request) -> Response:
     company = companies.find(world, request.path_params["companyId"])
     for connection in company.connections:
         if connection.status == "Linked":
-            connections.request_first_pulls(world, company.id, connection)
-    return no_content()
+            connections.queue_first_pulls(world, company.id, connection)
+    return empty_response()
 
 
 async def refresh(request: Request) -> Response:
@@ -53,7 +53,7 @@ async def refresh_company_info(request: Request) -> Response:
     return _queue_pull(world, companies.find(world, request.path_params["companyId"]), "company", None)
 
 
-async def history(request: Request) -> Response:
+async def list_pulls(request: Request) -> Response:
     """25. All pulls, the latest first."""
     world = world_of(request)
     company = companies.find(world, request.path_params["companyId"])
@@ -132,12 +132,12 @@ def _canonical_path(
 
 
 def _queue_pull(world: World, company: CompanyRecord, data_type: str, connection_id: str | None) -> Response:
-    connection = _connection_with_data_type(company, data_type, connection_id)
-    dataset = pulls.request_pull(world, company.id, connection.id, data_type)
+    connection = _find_linked_connection(company, data_type, connection_id)
+    dataset = pulls.queue_pull_or_refuse(world, company.id, connection.id, data_type)
     return json_response(pulls.to_json(dataset, company.id, world.now()))
 
 
-def _connection_with_data_type(company: CompanyRecord, data_type: str, connection_id: str | None) -> ConnectionRecord:
+def _find_linked_connection(company: CompanyRecord, data_type: str, connection_id: str | None) -> ConnectionRecord:
     """The linked connection whose platform has a data type. Raises ApiError 404, or 400 if none is linked."""
     named = [connections.find(company, connection_id)] if connection_id else list(company.connections)
     able = [
@@ -155,12 +155,12 @@ def _connection_with_data_type(company: CompanyRecord, data_type: str, connectio
 
 
 routes = [
-    Route("/companies/{companyId}/dataStatus", status, methods=["GET"]),
+    Route("/companies/{companyId}/dataStatus", get_data_status, methods=["GET"]),
     Route("/companies/{companyId}/data/all", refresh_all, methods=["POST"]),
     Route("/companies/{companyId}/data/queue/{dataType}", refresh, methods=["POST"]),
-    Route("/meta/companies/{companyId}/pull/history/", history, methods=["GET"]),
+    Route("/meta/companies/{companyId}/pull/history/", list_pulls, methods=["GET"]),
     Route("/meta/companies/{companyId}/pull/history/{datasetId}", get_pull, methods=["GET"]),
-    Route("/companies/{companyId}/data/history", history, methods=["GET"]),
+    Route("/companies/{companyId}/data/history", list_pulls, methods=["GET"]),
     Route("/companies/{companyId}/data/history/{datasetId}", get_pull, methods=["GET"]),
     Route("/companies/{companyId}/data/info", get_company_info, methods=["GET"]),
     Route("/companies/{companyId}/data/info", refresh_company_info, methods=["POST"]),

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import json_object, json_response, no_content, world_of
+from controller.emulator.http.handlers import empty_response, json_object, json_response, world_of
 from controller.emulator.service import companies, sync_settings
 from controller.emulator.service.errors import OUTDATED_KEY, ApiError
 from controller.emulator.service.sync_settings import CLIENT_KEY
@@ -26,8 +26,8 @@ async def get_client_settings(request: Request) -> Response:
 async def set_client_settings(request: Request) -> Response:
     """One entry for every data type."""
     body = await json_object(request)
-    sync_settings.store_settings(world_of(request), CLIENT_KEY, body)
-    return no_content()
+    sync_settings.store_and_schedule(world_of(request), CLIENT_KEY, body)
+    return empty_response()
 
 
 async def get_company_settings(request: Request) -> Response:
@@ -42,13 +42,13 @@ async def set_company_settings(request: Request) -> Response:
     body = await json_object(request)
     world = world_of(request)
     company = companies.find(world, request.path_params["companyId"])
-    sync_settings.store_settings(world, company.id, body)
-    return no_content()
+    sync_settings.store_and_schedule(world, company.id, body)
+    return empty_response()
 
 
 def _settings_json(world: World, key: str) -> dict[str, Any]:
     return {
-        "settings": sync_settings.settings_of(world, key),
+        "settings": sync_settings.effective_settings(world, key),
         "overridesDefaults": sync_settings.overrides_defaults(world, key),
     }
 

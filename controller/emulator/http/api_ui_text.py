@@ -32,13 +32,13 @@ def update_captions(world: World, locale: str, changes: dict[str, Any]) -> None:
     if unknown:
         complaints = [ValidationItem(key, "Text key is not known.", "SyncFlowText") for key in unknown]
         raise ApiError(400, NOT_VALID, validation=complaints)
-    texts = {key: _text_of(value) for key, value in changes.items()}
+    texts = {key: _parse_text(value) for key, value in changes.items()}
     own = dict(world.table(_UI_TEXT_TABLE).get(locale, {}))
     own.update({key: text for key, text in texts.items() if text is not _KEEP_TEXT})
     world.table(_UI_TEXT_TABLE)[locale] = {key: text for key, text in own.items() if text is not None}
 
 
-def _text_of(value: Any) -> Any:
+def _parse_text(value: Any) -> Any:
     """The text in a flat value (`"…"`, None) or a nested one (`{"text": …}`)."""
     if isinstance(value, dict):
         value = value.get("text", _KEEP_TEXT)
@@ -54,13 +54,13 @@ def _locale_of(request: Request) -> str:
     return locale
 
 
-def _nested_json(texts: dict[str, str]) -> dict[str, Any]:
+def _captions_json(texts: dict[str, str]) -> dict[str, Any]:
     return {key: {"text": text, "required": CAPTIONS[key].required} for key, text in texts.items()}
 
 
 async def get_text(request: Request) -> Response:
     """18: the nested shape, which both contracts have."""
-    return json_response(_nested_json(captions(world_of(request), _locale_of(request))))
+    return json_response(_captions_json(captions(world_of(request), _locale_of(request))))
 
 
 async def update_text(request: Request) -> Response:
@@ -68,7 +68,7 @@ async def update_text(request: Request) -> Response:
     changes = await json_object(request)
     locale, world = _locale_of(request), world_of(request)
     update_captions(world, locale, changes)
-    return json_response(_nested_json(captions(world, locale)))
+    return json_response(_captions_json(captions(world, locale)))
 
 
 routes = [

@@ -33,7 +33,7 @@ from controller.emulator.http import (
     idempotency,
     responses,
 )
-from controller.emulator.http.auth import check_key, check_loopback, check_same_site
+from controller.emulator.http.auth import check_key_and_maintenance, check_loopback, check_same_site
 from controller.emulator.http.gateway_state import GatewayState
 from controller.emulator.http.request_log import LoggedCall
 from controller.emulator.http.routing import CONTROLS_PREFIX, Handler, NoRoute, RouteMatch, Router
@@ -61,7 +61,7 @@ API_MODULES: tuple[ModuleType, ...] = (
     api_visible_accounts,
     webhook_wiring,
 )
-"""Modules that export `routes`; those that export `attach(world)` or `resume(world)` have them called."""
+"""Modules that export `routes`; those that export `subscribe(world)` or `resume(world)` have them called."""
 
 LIFECYCLE_MODULES: tuple[ModuleType, ...] = (*API_MODULES, pulls)
 _HEARTBEAT_S = 0.2
@@ -79,7 +79,7 @@ def build_application(world: World, data_file: DataFile | None = None) -> Applic
     for module in (link_page, sync_flow_page):
         router.add("page", module.routes)
     for module in LIFECYCLE_MODULES:
-        for hook in ("attach", "resume"):
+        for hook in ("subscribe", "resume"):
             if hasattr(module, hook):
                 getattr(module, hook)(world)
     gateway = GatewayState(router=router)
@@ -128,9 +128,9 @@ class Application:
         if fault and fault.do == "drop":
             await responses.abort_connection(scope)
             return
-        injected = self.gateway.injected_calls.take_due(call.method, template, call.path)
+        injected = self.gateway.injected_calls.take_matching(call.method, template, call.path)
         await self.gateway.injected_calls.make_calls(injected, "before", request, self.router, self._run_handler)
-        response = await self._apply_fault(request, match, fault)
+        response = await self._serve_with_fault(request, match, fault)
         await self.gateway.injected_calls.make_calls(injected, "after", request, self.router, self._run_handler)
         if fault and (fault.do == "lose-answer" or (fault.do == "complete-late" and not fault.code)):
             await responses.abort_connection(scope)
@@ -143,35 +143,39 @@ class Application:
         else:
             await responses.send_response(send, response, headers)
 
-    async def _apply_fault(
+    async def _serve_with_fault(
         self, request: Request, match: RouteMatch | NoRoute, fault: InjectedFault | None
     ) -> Response:
         if fault and fault.do == "status" and not fault.done:
-            return await self._fail_instead(request, fault)
+            return await self._answer_with_fault(request, fault)
         if fault and fault.do == "stale":
-            request.scope["emulator.world"] = self.world.before_last_write(STALE_WINDOW_S)
-        response = await self._serve_admitted(request, match, fault)
+            request.scope["emulator.world"] = self.world.world_before_last_write(STALE_WINDOW_S)
+        response = await self._admit_and_serve(request, match, fault)
         if fault and fault.do == "status":
-            return self._store_answer(_fault_response(fault), await idempotency.key_of(request, self.world))
+            return self._store_answer(
+                _fault_response(fault), await idempotency.read_idempotency_key(request, self.world)
+            )
         if fault and fault.do == "complete-late" and response.status_code < 400:
-            return responses.gateway_error(fault.status)
+            return responses.gateway_error_response(fault.status)
         return responses.garbage_response() if fault and fault.do == "garbage" else response
 
-    async def _serve_admitted(
+    async def _admit_and_serve(
         self, request: Request, match: RouteMatch | NoRoute, fault: InjectedFault | None
     ) -> Response:
         """Run the handler for a caller with the key and within the limits; the configured latency delays the answer."""
         company_id = match.parameters.get("companyId") if isinstance(match, RouteMatch) else None
         limits = self.gateway.limits
         try:
-            check_key(self.world.settings, request.headers.get("authorization", ""))
+            check_key_and_maintenance(self.world.settings, request.headers.get("authorization", ""))
             limits.acquire(self.world.now(), _caller_address(request), company_id)
         except ApiError as refused:
             return responses.error_response(refused)
-        self._emit_quota_events()
+        self._emit_if_quota_exhausted()
         try:
             response = (
-                _no_route_response(match) if isinstance(match, NoRoute) else await self._do_once(request, match, fault)
+                _no_route_response(match)
+                if isinstance(match, NoRoute)
+                else await self._run_idempotently(request, match, fault)
             )
             delay_ms = self.gateway.latency_ms + (fault.ms if fault and fault.do == "delay" else 0)
             if delay_ms:
@@ -182,21 +186,21 @@ class Application:
         finally:
             limits.release(company_id)
 
-    def _emit_quota_events(self) -> None:
+    def _emit_if_quota_exhausted(self) -> None:
         """If the call just admitted used up the day's quota: announce that now, and its reset when it comes."""
         world, limits = self.world, self.gateway.limits
-        if resets_at := limits.quota_exhausted_until(world.now()):
+        if resets_at := limits.take_quota_exhausted_until(world.now()):
             world.emit("client.rateLimit.reached", "", **limits.quota_json(world.now()))
             world.scheduler.call_at(
                 resets_at, lambda: world.emit("client.rateLimit.reset", "", **limits.quota_json(world.now()))
             )
 
-    async def _do_once(self, request: Request, match: RouteMatch, fault: InjectedFault | None) -> Response:
+    async def _run_idempotently(self, request: Request, match: RouteMatch, fault: InjectedFault | None) -> Response:
         """Run the handler of one call, now or late; once only for one idempotency key."""
-        key = await idempotency.key_of(request, self.world)
+        key = await idempotency.read_idempotency_key(request, self.world)
         if key:
             try:
-                first_answer = await idempotency.begin(request, key, self.world)
+                first_answer = await idempotency.begin_or_replay(request, key, self.world)
             except ApiError as refused:
                 return responses.error_response(refused)
             if first_answer:
@@ -208,10 +212,10 @@ class Application:
             return responses.accepted_response()
         return self._store_answer(await self._run_handler(request, match), key)
 
-    async def _fail_instead(self, request: Request, fault: InjectedFault) -> Response:
+    async def _answer_with_fault(self, request: Request, fault: InjectedFault) -> Response:
         """Answer with the fault instead of running the handler; the answer is stored for the idempotency key too."""
-        key = await idempotency.key_of(request, self.world)
-        first_answer = await idempotency.begin(request, key, self.world) if key else None
+        key = await idempotency.read_idempotency_key(request, self.world)
+        first_answer = await idempotency.begin_or_replay(request, key, self.world) if key else None
         return first_answer or self._store_answer(_fault_response(fault), key)
 
     def _store_answer(self, response: Response, key: str | None) -> Response:
@@ -256,7 +260,7 @@ class Application:
         # With the body read first, the handler never waits: no other request runs between its reads and its writes.
         await request.body()
         self.world.run_due()
-        with self.world.write_transaction():
+        with self.world.keeping_previous_world():
             return await handler(request)
 
     def _save(self) -> None:
@@ -267,17 +271,17 @@ class Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self._heartbeat_task = asyncio.create_task(self._heartbeat())
+                self._heartbeat_task = asyncio.create_task(self._run_due_periodically())
                 await send({"type": "lifespan.startup.complete"})
             else:
                 if self._heartbeat_task:
                     self._heartbeat_task.cancel()
                 if self.data_file:
-                    self.data_file.close(self.world)
+                    self.data_file.save_and_close(self.world)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _heartbeat(self) -> None:
+    async def _run_due_periodically(self) -> None:
         """Run due actions while no request comes, so that webhooks leave in time."""
         while True:
             await asyncio.sleep(_HEARTBEAT_S)
@@ -289,7 +293,7 @@ class Application:
 
 
 def _fault_response(fault: InjectedFault) -> Response:
-    return responses.gateway_error(fault.status) if fault.html else responses.error_response(fault.error())
+    return responses.gateway_error_response(fault.status) if fault.html else responses.error_response(fault.error())
 
 
 def _no_route_response(match: NoRoute) -> Response:

@@ -12,14 +12,14 @@ from controller.emulator.service.world import EmulatorSettings
 _MAINTENANCE = "The Codat API is temporarily offline for maintenance. Please try again later."
 
 
-def check_key(settings: EmulatorSettings, authorization: str) -> None:
+def check_key_and_maintenance(settings: EmulatorSettings, authorization: str) -> None:
     """`Basic` and the key by itself in Base64; `base64("key:")` is another key (API notes 1.2).
 
     Raises ApiError 401 (wrong or none), 403 (outdated), 503 (maintenance).
     """
-    if authorization in [_credential(key) for key in settings.outdated_keys]:
+    if authorization in [_basic_authorization(key) for key in settings.outdated_keys]:
         raise ApiError(403, OUTDATED_KEY)
-    if authorization != _credential(settings.api_key):
+    if authorization != _basic_authorization(settings.api_key):
         raise ApiError(401, "Unauthorized")
     if settings.maintenance:
         raise ApiError(503, _MAINTENANCE)
@@ -65,5 +65,5 @@ def _is_loopback_name(name: str) -> bool:
         return name == "localhost"
 
 
-def _credential(key: str) -> str:
+def _basic_authorization(key: str) -> str:
     return "Basic " + b64encode(key.encode()).decode()

@@ -65,7 +65,7 @@ async def json_object(request: Request) -> dict[str, Any]:
     return body
 
 
-def refuse_unknown(world: World, body: Mapping[str, Any], known: Collection[str]) -> None:
+def refuse_unknown_if_strict(world: World, body: Mapping[str, Any], known: Collection[str]) -> None:
     """In strict mode, 400 for a field that Codat does not have; else it is ignored (1.4)."""
     if world.settings.strict and any(field not in known for field in body):
         raise not_valid()
@@ -84,7 +84,7 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(encode_json(value), status, media_type="application/json")
 
 
-def no_content(status: int = 204) -> Response:
+def empty_response(status: int = 204) -> Response:
     """An answer without a body."""
     return Response(status_code=status)
 
@@ -98,5 +98,7 @@ def paged_response(
     """
     max_page_size = request.app.state.gateway.limits.max_page_size
     return json_response(
-        query.paginate_json(items, request.query_params, path, kind, max_page_size=max_page_size, is_ordered=is_ordered)
+        query.queried_page_json(
+            items, request.query_params, path, kind, max_page_size=max_page_size, is_ordered=is_ordered
+        )
     )

@@ -23,7 +23,7 @@ _IDEMPOTENCY_TABLE = "idempotency-keys"
 _STATUSES_NOT_KEPT = (429, 502, 503, 504)
 
 
-async def key_of(request: Request, world: World) -> str | None:
+async def read_idempotency_key(request: Request, world: World) -> str | None:
     """The idempotency key of a call, after reading its body; None where it has none, or none is honoured."""
     key = request.headers.get("idempotency-key", "").strip()
     if not key or request.method not in ("POST", "PATCH") or not world.settings.idempotency_keys:
@@ -32,7 +32,7 @@ async def key_of(request: Request, world: World) -> str | None:
     return key
 
 
-async def begin(request: Request, key: str, world: World) -> Response | None:
+async def begin_or_replay(request: Request, key: str, world: World) -> Response | None:
     """The stored first answer to this key; None for a new key, which is recorded. Raises ApiError 409, 422."""
     _drop_expired(world)
     table, call = world.table(_IDEMPOTENCY_TABLE), await _call_fingerprint(request)

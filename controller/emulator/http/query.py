@@ -50,7 +50,7 @@ _OPERATORS: Mapping[FieldType, Sequence[str]] = {
 }
 
 
-def paginate_json(
+def queried_page_json(
     items: Sequence[Item],
     params: Mapping[str, str],
     path: str,
@@ -119,7 +119,7 @@ def compile_query(expression: str, kind: str) -> Predicate:
     """`expression` as a test of one item. Raises ApiError 400 as API notes 1.7 prints it."""
     if len(expression) >= MAX_QUERY_LENGTH:
         raise _malformed_query()
-    program = list(_postfix(_decode_twice(expression), kind))
+    program = list(_postfix(_undo_double_encoding(expression), kind))
 
     def matches(item: Item) -> bool:
         stack: list[bool] = []
@@ -134,7 +134,7 @@ def compile_query(expression: str, kind: str) -> Predicate:
     return matches
 
 
-def _decode_twice(expression: str) -> str:
+def _undo_double_encoding(expression: str) -> str:
     """Some published samples are encoded twice: `enabled%253Dtrue`."""
     return unquote(expression) if "%3d" in expression.lower() else expression
 

@@ -76,7 +76,7 @@ class RateLimits:
             if self._in_flight[company_id] <= 0:
                 del self._in_flight[company_id]
 
-    def quota_exhausted_until(self, now: datetime) -> datetime | None:
+    def take_quota_exhausted_until(self, now: datetime) -> datetime | None:
         """When the day's quota resets, if the call just admitted used it up; returned once a day only."""
         if self.per_day is None or self._exhaustion_reported or self._in_day < self.per_day:
             return None
@@ -92,11 +92,11 @@ class RateLimits:
 
     def headers(self, now: datetime, address: str) -> list[tuple[bytes, bytes]]:
         """The three headers of every response, for the limit that is nearest."""
-        allowed, used, resets = self._nearest(now, address)
+        allowed, used, resets = self._nearest_limit(now, address)
         values = (str(allowed), str(max(0, allowed - used)), format_timestamp(resets))
         return [(name, value.encode()) for name, value in zip(_HEADER_NAMES, values, strict=True)]
 
-    def _nearest(self, now: datetime, address: str) -> tuple[int, int, datetime]:
+    def _nearest_limit(self, now: datetime, address: str) -> tuple[int, int, datetime]:
         self._roll_windows(now)
         windows = [(UNLIMITED_CALLS, 0, _midnight_after(now))]
         if self.per_day is not None:

@@ -30,7 +30,7 @@ def accepted_response() -> Response:
     return Response(status_code=202)
 
 
-def gateway_error(status: int) -> Response:
+def gateway_error_response(status: int) -> Response:
     """An error of a gateway in front of the API: an HTML page instead of JSON."""
     return Response(_GATEWAY_PAGE.format(status=status), status, media_type="text/html")
 

@@ -47,28 +47,28 @@ class _AnnouncingServer(uvicorn.Server):
 
 
 def serve_emulator(
-    settings: EmulatorSettings, host: str, port: int, announce: Announce, data: str | None = None
+    settings: EmulatorSettings, host: str, port: int, announce: Announce, data_path: str | None = None
 ) -> None:
     """Serve until a signal ends it; `announce(url)` is called once it listens.
 
     `data` is the file that the world is kept in. Raises OSError (port taken), UnusableDataFileError.
     """
     gc.set_threshold(*_GC_THRESHOLDS)
-    data_file = DataFile(data) if data else None
-    listener, settings.base_url = _bind(host, port)
+    data_file = DataFile(data_path) if data_path else None
+    listener, settings.base_url = _listen(host, port)
     server = _AnnouncingServer(_uvicorn_config(World(settings), data_file), lambda: announce(settings.base_url))
     server.run(sockets=[listener])
 
 
 @contextmanager
 def running_emulator(
-    settings: EmulatorSettings | None = None, host: str = "127.0.0.1", port: int = 0, data: str | None = None
+    settings: EmulatorSettings | None = None, host: str = "127.0.0.1", port: int = 0, data_path: str | None = None
 ) -> Iterator[str]:
     """Serve in a thread as long as the context lasts; its URL. `data` is the file that the world is kept in."""
     settings = settings or EmulatorSettings()
-    listener, settings.base_url = _bind(host, port)
+    listener, settings.base_url = _listen(host, port)
     listening = Event()
-    data_file = DataFile(data) if data else None
+    data_file = DataFile(data_path) if data_path else None
     server = _AnnouncingServer(_uvicorn_config(World(settings), data_file), listening.set)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -80,7 +80,7 @@ def running_emulator(
         thread.join()
 
 
-def _bind(host: str, port: int) -> tuple[socket.socket, str]:
+def _listen(host: str, port: int) -> tuple[socket.socket, str]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -90,10 +90,10 @@ async def submit_link(request: Request) -> Response:
     company, connection = _find_connection(request, world)
     if form_value(form, "action") == "cancel":
         connections.record_link_failure(world, company.id, connection.id, CANCELLED)
-        return _redirect_after_link(world, company, connection, "403", CANCELLED["errorMessage"])
+        return _redirect_or_last_page(world, company, connection, "403", CANCELLED["errorMessage"])
     code = "201" if connection.status == "Linked" else "200"
     authorise_books(world, company, connection, form_value(form, "books"))
-    return _redirect_after_link(world, company, connection, code, "")
+    return _redirect_or_last_page(world, company, connection, code, "")
 
 
 async def show_picker(request: Request) -> Response:
@@ -106,15 +106,15 @@ async def show_picker(request: Request) -> Response:
     return render_page("picker.html", company=company, platforms=sorted(platforms, key=lambda platform: platform.name))
 
 
-async def pick(request: Request) -> Response:
+async def pick_platform(request: Request) -> Response:
     """On to the link page of that platform's connection, made anew if there is none."""
     world, form = world_of(request), await read_form(request)
     company = companies.find(world, request.path_params["companyId"])
-    connection = connection_for(world, company, form_value(form, "platform"))
+    connection = find_or_create_connection(world, company, form_value(form, "platform"))
     return redirect(f"/companies/{company.id}/connections/{connection.id}/start")
 
 
-def connection_for(world: World, company: CompanyRecord, platform_key: str) -> ConnectionRecord:
+def find_or_create_connection(world: World, company: CompanyRecord, platform_key: str) -> ConnectionRecord:
     """The company's connection to a platform, or a new one (API notes 3.5). Raises ApiError 404."""
     for connection in company.connections:
         if connection.platform == platform_key:
@@ -125,7 +125,7 @@ def connection_for(world: World, company: CompanyRecord, platform_key: str) -> C
 def authorise_books(world: World, company: CompanyRecord, connection: ConnectionRecord, books_name: str) -> None:
     """Consent, to books of a name that the merchant may have changed on the page."""
     if books_name and books_name != _books_name(company, connection):
-        books.rename_company(world, company.id, connection.platform, books_name)
+        books.rename_books(world, company.id, connection.platform, books_name)
     connections.authorise(world, company.id, connection.id)
 
 
@@ -134,7 +134,7 @@ def error_page(error: ApiError) -> Response:
     return render_page("message.html", error.status, title=str(error.status), text=error.error)
 
 
-def _redirect_after_link(
+def _redirect_or_last_page(
     world: World, company: CompanyRecord, connection: ConnectionRecord, code: str, error_message: str
 ) -> Response:
     url = api_profile.current_profile(world)["redirectUrl"]
@@ -173,5 +173,5 @@ routes = [
     Route("/companies/{companyId}/connections/{connectionId}/start", show_link, methods=["GET"]),
     Route("/companies/{companyId}/connections/{connectionId}/start", submit_link, methods=["POST"]),
     Route("/company/{companyId}", show_picker, methods=["GET"]),
-    Route("/company/{companyId}", pick, methods=["POST"]),
+    Route("/company/{companyId}", pick_platform, methods=["POST"]),
 ]

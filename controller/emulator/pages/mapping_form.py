@@ -98,8 +98,8 @@ def _sales_fields(doc: Document, caption: CaptionLookup, visible: Sequence[str])
     yield _flag_field(doc, (*path, "syncSales"), "Synchronise sales")
     yield from _account_fields(doc, "sales", caption, visible)
     for rate, row in sales["taxRates"].items():
-        yield _record_field((*path, "taxRates", rate, "selectedTaxRateId"), f"Tax of {rate} %", row, "taxRateOptions")
-    yield _record_field(
+        yield _option_field((*path, "taxRates", rate, "selectedTaxRateId"), f"Tax of {rate} %", row, "taxRateOptions")
+    yield _option_field(
         (*path, "salesCustomer", "selectedCustomerId"), "Customer", sales["salesCustomer"], "customerOptions"
     )
     caption_prefix = "configure-content-sales-other-entries"
@@ -130,7 +130,7 @@ def _sales_fields(doc: Document, caption: CaptionLookup, visible: Sequence[str])
 def _fee_fields(doc: Document, caption: CaptionLookup, visible: Sequence[str]) -> Iterator[FormField]:
     path, fees = ("configuration", "fees"), doc["configuration"]["fees"]
     yield _flag_field(doc, (*path, "syncFees"), "Synchronise fees")
-    yield _record_field(
+    yield _option_field(
         (*path, "feesSupplier", "selectedSupplierId"), "Supplier", fees["feesSupplier"], "supplierOptions"
     )
     yield from _account_fields(doc, "fees", caption, visible)
@@ -141,7 +141,7 @@ def _account_fields(doc: Document, section: str, caption: CaptionLookup, visible
         if f"{section}-accounts-{key}" in visible and isinstance(row, dict):
             label = caption(f"configure-content-{section}-accounts-entries-{key}", row["labelText"])
             path = ("configuration", section, "accounts", key, "selectedAccountId")
-            yield _record_field(path, label, row, "accountOptions", required=row["required"])
+            yield _option_field(path, label, row, "accountOptions", required=row["required"])
 
 
 def _flag_field(doc: Document, path: tuple[str, ...], label: str) -> FormField:
@@ -152,7 +152,7 @@ def _choice_field(path: tuple[str, ...], label: str, value: str | None, options:
     return FormField(path, label, "choice", value, tuple((option, option) for option in options), required=True)
 
 
-def _record_field(
+def _option_field(
     path: tuple[str, ...], label: str, row: Document, options_field: str, *, required: bool = False
 ) -> FormField:
     choices = tuple((option["id"], _option_label(option)) for option in row[options_field] or ())

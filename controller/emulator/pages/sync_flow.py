@@ -19,8 +19,8 @@ from controller.emulator.pages import visits
 from controller.emulator.pages.link import (
     CANCELLED,
     authorise_books,
-    connection_for,
     error_page,
+    find_or_create_connection,
     form_value,
     read_form,
     redirect,
@@ -54,7 +54,7 @@ async def open_flow(request: Request) -> Response:
     return _current_page(world, token)
 
 
-async def show(request: Request) -> Response:
+async def show_current_page(request: Request) -> Response:
     """Wherever the visit stands now."""
     return _current_page(world_of(request), request.path_params["visit"])
 
@@ -63,7 +63,7 @@ async def connect(request: Request) -> Response:
     """The merchant authorises at the platform, which by itself makes the connection if there is none."""
     world, form, token = world_of(request), await read_form(request), request.path_params["visit"]
     company, visit = visits.find_visit(world, token)
-    connection = connection_for(world, company, visit["accountingKey"])
+    connection = find_or_create_connection(world, company, visit["accountingKey"])
     if form_value(form, "action") == "cancel":
         connections.record_link_failure(world, company.id, connection.id, CANCELLED)
         return redirect(_exit_url(visit, company, token))
@@ -99,7 +99,7 @@ async def sever(request: Request) -> Response:
     return redirect(_visit_path(token))
 
 
-async def done(request: Request) -> Response:
+async def show_last_page(request: Request) -> Response:
     """The built-in last page."""
     return render_page("message.html", title="Done", text="Everything is set up. You can close this page.")
 
@@ -124,7 +124,7 @@ def _form_page(
     complaints: tuple[str, ...] = (),
     shown_document: dict[str, Any] | None = None,
 ) -> Response:
-    last_sync = sync_log.last_success_began(world, company.id)
+    last_sync = sync_log.last_success_began_at(world, company.id)
     schedule = sync_schedule.company_schedule(company)
     return render_page(
         "mapping.html",
@@ -173,8 +173,8 @@ def _exit_url(visit: dict[str, Any], company: CompanyRecord, token: str) -> str:
 
 routes = [
     Route("/{clientId}/{commerceKey}/{accountingKey}/start", open_flow, methods=["GET"]),
-    Route("/sync-flow/{visit}", show, methods=["GET"]),
-    Route("/sync-flow/{visit}/done", done, methods=["GET"]),
+    Route("/sync-flow/{visit}", show_current_page, methods=["GET"]),
+    Route("/sync-flow/{visit}/done", show_last_page, methods=["GET"]),
     Route("/sync-flow/{visit}/connect", connect, methods=["POST"]),
     Route("/sync-flow/{visit}/configuration", save, methods=["POST"]),
     Route("/sync-flow/{visit}/sever", sever, methods=["POST"]),

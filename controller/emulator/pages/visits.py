@@ -36,7 +36,7 @@ class FlowRequest:
     redirect_url: str | None
 
 
-def start_url(world: World, flow: FlowRequest) -> str:
+def create_start_url(world: World, flow: FlowRequest) -> str:
     """A fresh URL. An unknown merchant becomes a company by that. Raises ApiError 400, 404."""
     _require_platform(flow.commerce_key, "Commerce")
     _require_platform(flow.accounting_key, "Accounting")
@@ -90,7 +90,7 @@ def _find_or_create_company(world: World, identifier: str) -> CompanyRecord:
         company = next((candidate for candidate in world.companies.values() if candidate.name == identifier), None)
     if company is not None:
         return company
-    with world.write_transaction():
+    with world.keeping_previous_world():
         return companies.create(world, {"name": identifier}, for_commerce=True)
 
 
@@ -107,7 +107,7 @@ async def get_start_url(request: Request) -> Response:
         raise not_valid()
     path = request.path_params
     flow = FlowRequest(path["commerceKey"], path["accountingKey"], identifier, request.query_params.get("redirectUrl"))
-    return json_response({"url": start_url(present_world_of(request), flow)})
+    return json_response({"url": create_start_url(present_world_of(request), flow)})
 
 
 routes = [Route("/config/sync/commerce/{commerceKey}/{accountingKey}/start", get_start_url, methods=["GET"])]

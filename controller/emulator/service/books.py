@@ -50,7 +50,7 @@ EditedRows = Mapping[str, tuple[BooksRow, ...]]
 
 def rows(company: CompanyRecord, platform: str, data_type: str) -> tuple[BooksRow, ...]:
     """The merchant's own rows of one type, as they are at the platform now; deleted ones are marked."""
-    return rows_of(company.id, platform, company.books.get(platform, {}), data_type)
+    return rows_with_edits(company.id, platform, company.books.get(platform, {}), data_type)
 
 
 def find_row(world: World, company_id: str, platform: str, data_type: str, row_id: str) -> BooksRow:
@@ -75,7 +75,7 @@ def edit_row(
     return new
 
 
-def delete_row(world: World, company_id: str, platform: str, data_type: str, row_id: str) -> None:
+def mark_row_deleted(world: World, company_id: str, platform: str, data_type: str, row_id: str) -> None:
     """Somebody deletes a row. Once pulled it stays in the cache, marked (API notes 3.10). ApiError 404."""
     changes: dict[str, Any] = {"metadata": {"isDeleted": True}}
     if data_type in _TYPES_ARCHIVED_WHEN_DELETED:
@@ -89,7 +89,7 @@ def add_row(world: World, company_id: str, platform: str, data_type: str, fields
     present = rows(company, platform, data_type)
     row_id = str(fields.get("id") or _next_id(platform, present))
     row_state = {"metadata": {"isDeleted": False}, "sourceModifiedDate": format_timestamp(world.now())}
-    given = {**_former_account_kind(present, data_type, fields), **fields}
+    given = {**_kind_fields_of_former_account(present, data_type, fields), **fields}
     new = {"id": row_id, **_default_fields(platform, data_type, given), **given, **row_state}
     new["id"] = row_id
     if any(row["id"] == row_id for row in present):
@@ -98,18 +98,18 @@ def add_row(world: World, company_id: str, platform: str, data_type: str, fields
     return new
 
 
-def rename_company(world: World, company_id: str, platform: str, name: str) -> None:
+def rename_books(world: World, company_id: str, platform: str, name: str) -> None:
     """The merchant's books are those of another company name."""
     company = world.companies[company_id]
     info = {**rows(company, platform, "company")[0], "companyName": name, "companyLegalName": name}
     _store_rows(world, company, platform, "company", (info,))
 
 
-def rows_of(company_id: str, platform: str, edited: EditedRows, data_type: str) -> tuple[BooksRow, ...]:
+def rows_with_edits(company_id: str, platform: str, edited: EditedRows, data_type: str) -> tuple[BooksRow, ...]:
     if data_type in edited:
         return edited[data_type]
     if data_type == "bankAccounts":
-        accounts = rows_of(company_id, platform, edited, "chartOfAccounts")
+        accounts = rows_with_edits(company_id, platform, edited, "chartOfAccounts")
         return tuple(_as_bank_account(account) for account in accounts if account["isBankAccount"])
     return tuple(_starting_rows(company_id, platform, data_type))
 
@@ -164,7 +164,7 @@ def _default_fields(platform: str, data_type: str, fields: Mapping[str, Any]) ->
         rate = fields.get("effectiveTaxRate", 0.0)
         return starting_books.tax_row((str(fields.get("id") or name.upper().replace(" ", "")), name, rate))
     if data_type == "chartOfAccounts":
-        category = str(fields.get("fullyQualifiedCategory") or _category(fields))
+        category = str(fields.get("fullyQualifiedCategory") or _default_category(fields))
         is_asset = category.startswith("Asset")
         links = starting_books.PAYMENT_LINKS if is_asset else starting_books.INVOICE_LINKS
         line = ("", fields.get("nominalCode"), name, "", category, links, 0.0)
@@ -172,7 +172,9 @@ def _default_fields(platform: str, data_type: str, fields: Mapping[str, Any]) ->
     return _row_fields(start, data_type, ("", name))
 
 
-def _former_account_kind(present: tuple[BooksRow, ...], data_type: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _kind_fields_of_former_account(
+    present: tuple[BooksRow, ...], data_type: str, fields: Mapping[str, Any]
+) -> dict[str, Any]:
     """The kind fields of an account that the books had under this code or name: one added again is of the same kind."""
     if data_type != "chartOfAccounts" or any(key in fields for key in _ACCOUNT_KIND_FIELDS):
         return {}
@@ -181,7 +183,7 @@ def _former_account_kind(present: tuple[BooksRow, ...], data_type: str, fields: 
     return {key: former[-1][key] for key in _ACCOUNT_KIND_FIELDS} if former else {}
 
 
-def _category(fields: Mapping[str, Any]) -> str:
+def _default_category(fields: Mapping[str, Any]) -> str:
     if fields.get("isBankAccount"):
         return "Asset.Bank"
     return {

@@ -35,10 +35,12 @@ def cached_rows(company: CompanyRecord, connection: ConnectionRecord, data_type:
         return ()
     if pulled.rows is not None:
         return pulled.rows
-    return books.rows_of(company.id, connection.platform, {}, data_type)
+    return books.rows_with_edits(company.id, connection.platform, {}, data_type)
 
 
-def after_pull(company: CompanyRecord, connection: ConnectionRecord, data_type: str, now: datetime) -> ConnectionRecord:
+def connection_after_pull(
+    company: CompanyRecord, connection: ConnectionRecord, data_type: str, now: datetime
+) -> ConnectionRecord:
     """The connection after a successful pull of one type; the same one if there is nothing to cache."""
     if data_type not in books.LIST_TYPES:
         return connection

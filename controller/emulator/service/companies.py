@@ -41,9 +41,9 @@ def create(world: World, fields: Mapping[str, Any], *, for_commerce: bool) -> Co
         )
     company = CompanyRecord(
         id=str(uuid4()),
-        name=normalising.normalise_name(strip_name(fields.get("name")), world.settings),
+        name=normalising.normalise_name(remove_forbidden_characters(fields.get("name")), world.settings),
         created=world.now(),
-        description=_optional_text(fields.get("description")),
+        description=_checked_text(fields.get("description")),
         tags=_checked_tags(fields.get("tags")),
     )
     world.companies[company.id] = company
@@ -56,9 +56,9 @@ def create(world: World, fields: Mapping[str, Any], *, for_commerce: bool) -> Co
 def update(world: World, company: CompanyRecord, **changes: Any) -> CompanyRecord:
     """The company with other `name`, `description` or `tags`; what is not given stays."""
     if "name" in changes:
-        changes["name"] = normalising.normalise_name(strip_name(changes["name"]), world.settings)
+        changes["name"] = normalising.normalise_name(remove_forbidden_characters(changes["name"]), world.settings)
     if "description" in changes:
-        changes["description"] = _optional_text(changes["description"])
+        changes["description"] = _checked_text(changes["description"])
     if "tags" in changes:
         changes["tags"] = _checked_tags(changes["tags"])
     world.companies[company.id] = replace(company, **changes)
@@ -76,7 +76,7 @@ def delete(world: World, company: CompanyRecord) -> None:
     world.emit("company.deleted", company.id, company=last)
 
 
-def strip_name(name: Any) -> str:
+def remove_forbidden_characters(name: Any) -> str:
     """`name` without forbidden characters. Raises ApiError 400 when nothing is left."""
     if not isinstance(name, str) or not (kept := _FORBIDDEN_IN_NAMES.sub("", name)):
         raise not_valid()
@@ -85,7 +85,7 @@ def strip_name(name: Any) -> str:
 
 def to_json(world: World, company: CompanyRecord) -> dict[str, Any]:
     """The company as the API shows it, connections embedded; fields without a value are left out."""
-    accounting = connections.linked(company, "Accounting")
+    accounting = connections.first_linked(company, "Accounting")
     view: dict[str, Any] = {
         "id": company.id,
         "name": company.name,
@@ -124,7 +124,7 @@ class LazyCompanyList(Sequence[dict[str, Any]]):
         return to_json(self._world, self._companies[index])
 
 
-def _optional_text(value: Any) -> str | None:
+def _checked_text(value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise not_valid()
     return value

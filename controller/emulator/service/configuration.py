@@ -26,24 +26,24 @@ def save(world: World, company: CompanyRecord, body: Document) -> CompanyRecord:
     _require_two_linked(company)
     _require_reference_data(company)
     stored, empty = company.chosen or {}, configuration_document.empty_document(company)
-    body = _normalise_spelling(body)
+    body = _normalise_schedule(body)
     if world.settings.strict:
-        _refuse_unknown(body, empty, stored)
-    chosen = normalising.in_option_spelling(_writable_part(body, empty, stored), world.settings)
+        _refuse_unknown_fields(body, empty, stored)
+    chosen = normalising.to_option_spelling(_writable_part(body, empty, stored), world.settings)
     if world.settings.merge:
         chosen = _deep_merge(stored, chosen)
     candidate = replace(company, chosen=chosen, configured=True)
-    _refuse_with(validation.validate_document(configuration_document.to_json(candidate), chosen, empty))
+    _refuse_if_any(validation.validate_document(configuration_document.to_json(candidate), chosen, empty))
     _refuse_earlier_start(company, candidate)
-    stored_form = normalising.in_stored_form(chosen, world.settings)
-    return _store_company(world, replace(candidate, chosen=stored_form), checked=True)
+    stored_form = normalising.to_stored_form(chosen, world.settings)
+    return _store_and_emit_change(world, replace(candidate, chosen=stored_form), checked=True)
 
 
 def edit_in_portal(world: World, company: CompanyRecord, patch: Mapping[str, Any]) -> CompanyRecord:
     """Apply a JSON Merge Patch without validation: whatever the portal, or a newer API version, may have stored."""
-    chosen, pinned = _split_by_owner(patch, configuration_document.empty_document(company))
+    chosen, pinned = _split_chosen_and_pinned(patch, configuration_document.empty_document(company))
     configured = pinned.pop("configured", company.configured)
-    return _store_company(
+    return _store_and_emit_change(
         world,
         replace(
             company,
@@ -58,10 +58,10 @@ def edit_in_portal(world: World, company: CompanyRecord, patch: Mapping[str, Any
 def disable_sync(world: World, company_id: str) -> None:
     """Switch off a merchant's scheduled syncs, as the server does after failures (API notes 4.7)."""
     company = world.companies[company_id]
-    _store_company(world, replace(company, chosen={**(company.chosen or {}), "enabled": False}))
+    _store_and_emit_change(world, replace(company, chosen={**(company.chosen or {}), "enabled": False}))
 
 
-def _store_company(world: World, company: CompanyRecord, *, checked: bool | None = None) -> CompanyRecord:
+def _store_and_emit_change(world: World, company: CompanyRecord, *, checked: bool | None = None) -> CompanyRecord:
     world.companies[company.id] = company
     world.emit("configuration.changed", company.id, checked=checked)
     return company
@@ -72,7 +72,7 @@ def _require_two_linked(company: CompanyRecord) -> None:
         connections.source_type(connection) for connection in company.connections if connection.status == "Linked"
     ]
     if sorted(linked) != ["Accounting", "Commerce"]:
-        _refuse_with([ValidationItem("dataConnections", validation.TWO_CONNECTIONS_TEXT, validation.VALIDATOR_NAME)])
+        _refuse_if_any([ValidationItem("dataConnections", validation.TWO_CONNECTIONS_TEXT, validation.VALIDATOR_NAME)])
 
 
 def _require_reference_data(company: CompanyRecord) -> None:
@@ -81,7 +81,7 @@ def _require_reference_data(company: CompanyRecord) -> None:
         raise ApiError(409, NOT_REQUESTED, "PullApi")
 
 
-def _refuse_with(items: list[ValidationItem]) -> None:
+def _refuse_if_any(items: list[ValidationItem]) -> None:
     if items:
         raise ApiError(400, items[0].message, validation=items)
 
@@ -95,21 +95,21 @@ def _refuse_earlier_start(before: CompanyRecord, after: CompanyRecord) -> None:
     except (ApiError, TypeError, KeyError, ValueError):
         return
     if validation.start_instant(configuration_document.to_json(after)) < start:
-        _refuse_with(
+        _refuse_if_any(
             [ValidationItem("schedule.startDate", "Start date cannot be backdated.", validation.VALIDATOR_NAME)]
         )
 
 
-def _refuse_unknown(body: Mapping[str, Any], known: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+def _refuse_unknown_fields(body: Mapping[str, Any], known: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     """Raises ApiError 400 for a field that the API does not have; only in strict mode, else it is ignored."""
     for field, value in body.items():
         if field not in known and field not in stored:
             raise ApiError(400, f"Could not find member '{field}' on object of type 'CompanyConfiguration'.")
         if isinstance(value, dict) and isinstance(known.get(field), dict):
-            _refuse_unknown(value, known[field], _subtree(stored, field))
+            _refuse_unknown_fields(value, known[field], _subtree(stored, field))
 
 
-def _normalise_spelling(body: Document) -> Document:
+def _normalise_schedule(body: Document) -> Document:
     """The later `syncHour` read as `syncHourUtc` (API notes 7 #7), a bare date as its midnight (4.2)."""
     schedule = body.get("schedule")
     if not isinstance(schedule, dict):
@@ -140,14 +140,14 @@ def _writable_part(body: Mapping[str, Any], known: Mapping[str, Any], stored: Ma
     return writable
 
 
-def _split_by_owner(patch: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Document, Document]:
+def _split_chosen_and_pinned(patch: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Document, Document]:
     """A portal edit in two: what callers may write, and what only the server may."""
     chosen: Document = {}
     pinned: Document = {}
     for field, value in patch.items():
         shape = known.get(field)
         if isinstance(shape, dict) and isinstance(value, dict):
-            chosen[field], pinned[field] = _split_by_owner(value, shape)
+            chosen[field], pinned[field] = _split_chosen_and_pinned(value, shape)
         elif field in known and configuration_document.is_read_only(field):
             pinned[field] = value
         else:

@@ -64,7 +64,7 @@ def accounting_connection(company: CompanyRecord) -> ConnectionRecord | None:
         return connection.status == "Linked", bool(connection.pulled), connection.status != "PendingAuth"
 
     # `max` returns the first of equal ones, which is the oldest connection.
-    return max(connections.of_type(company, "Accounting"), key=priority, default=None)
+    return max(connections.list_of_type(company, "Accounting"), key=priority, default=None)
 
 
 def to_json(company: CompanyRecord) -> Document:
@@ -187,12 +187,12 @@ def _account_options(company: CompanyRecord, connection: ConnectionRecord | None
             "nominalCode": account["nominalCode"],
             "classification": "Bank" if account["isBankAccount"] else "Nominal",
         }
-        for group in _groups_of(account, by_links):
+        for group in _qualifying_groups(account, by_links):
             offered[group].append(option)
     return offered
 
 
-def _groups_of(account: BooksRow, by_links: bool) -> Iterator[str]:
+def _qualifying_groups(account: BooksRow, links_make_payment_accounts: bool) -> Iterator[str]:
     """For which rows an account qualifies (API notes 8 #24)."""
     account_type, is_bank = account["type"], account["isBankAccount"]
     if account_type == "Income":
@@ -203,7 +203,7 @@ def _groups_of(account: BooksRow, by_links: bool) -> Iterator[str]:
         yield "liability"
     if account_type == "Expense" or is_bank:
         yield "fees"
-    if is_bank or (by_links and account_type in ("Asset", "Liability") and _takes_payments(account)):
+    if is_bank or (links_make_payment_accounts and account_type in ("Asset", "Liability") and _takes_payments(account)):
         yield "payments"
 
 

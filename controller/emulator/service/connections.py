@@ -41,14 +41,14 @@ def source_type(connection: ConnectionRecord) -> str:
     return PLATFORMS[connection.platform].source_type
 
 
-def of_type(company: CompanyRecord, kind: str) -> list[ConnectionRecord]:
+def list_of_type(company: CompanyRecord, kind: str) -> list[ConnectionRecord]:
     """The company's connections of one source type, oldest first."""
     return [connection for connection in company.connections if source_type(connection) == kind]
 
 
-def linked(company: CompanyRecord, kind: str) -> ConnectionRecord | None:
+def first_linked(company: CompanyRecord, kind: str) -> ConnectionRecord | None:
     """The first `Linked` connection of one source type, if any."""
-    return next((connection for connection in of_type(company, kind) if connection.status == "Linked"), None)
+    return next((connection for connection in list_of_type(company, kind) if connection.status == "Linked"), None)
 
 
 def create(world: World, company_id: str, platform_key: str, *, status: str = "PendingAuth") -> ConnectionRecord:
@@ -74,15 +74,15 @@ def authorise(world: World, company_id: str, connection_id: str) -> ConnectionRe
     old_status = connection.status
     connection = _store_connection(world, company_id, replace(connection, status="Linked", errors=()))
     _emit_change(world, _AUTHORISATION_EVENTS[old_status], company_id, connection, old_status)
-    request_first_pulls(world, company_id, connection)
+    queue_first_pulls(world, company_id, connection)
     return connection
 
 
-def request_first_pulls(world: World, company_id: str, connection: ConnectionRecord) -> None:
+def queue_first_pulls(world: World, company_id: str, connection: ConnectionRecord) -> None:
     """Queue what is fetched on first link, all at one moment: after consent, and on «refresh all»."""
     with world.clock.frozen_at(world.now()):
-        for data_type in sync_settings.fetched_on_first_link(world, company_id, connection):
-            pulls.request_pull_unless_running(world, company_id, connection.id, data_type)
+        for data_type in sync_settings.first_link_data_types(world, company_id, connection):
+            pulls.queue_pull_unless_running(world, company_id, connection.id, data_type)
 
 
 def unlink(world: World, company_id: str, connection_id: str, *, severed: bool = False) -> ConnectionRecord:

@@ -42,7 +42,7 @@ class DataFile:
         """Open or make the file. Raises UnusableDataFileError."""
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._check_or_mark(fresh=not Path(path).stat().st_size)
+            self._check_and_prepare(fresh=not Path(path).stat().st_size)
         except (sqlite3.Error, OSError) as error:
             advice = "name a new file or one that an emulator made"
             raise UnusableDataFileError(f"{path}: {error}; {advice}") from None
@@ -73,17 +73,17 @@ class DataFile:
             return
         with self._transaction():
             for name, rows in changed:
-                self._write_table(name, rows)
+                self._write_changed_rows(name, rows)
             self._save_facts(offset=offset, alive=world.now().isoformat(), account=world.account)
         self._offset = offset
 
-    def close(self, world: World) -> None:
+    def save_and_close(self, world: World) -> None:
         """The last save, with the moment up to which the world lived."""
         self._offset = ""
         self.save(world)
         self._connection.close()
 
-    def _check_or_mark(self, *, fresh: bool) -> None:
+    def _check_and_prepare(self, *, fresh: bool) -> None:
         (mark,) = self._connection.execute("PRAGMA application_id").fetchone()
         if not fresh and mark != _APPLICATION_ID:
             raise sqlite3.DatabaseError("file is not of an emulator")
@@ -96,7 +96,7 @@ class DataFile:
         (last,) = self._connection.execute("SELECT coalesce(max(position), 0) FROM rows").fetchone()
         return int(last)
 
-    def _write_table(self, tab: str, rows: Table[Any]) -> None:
+    def _write_changed_rows(self, tab: str, rows: Table[Any]) -> None:
         kept = [key for key in rows.changed_keys if key in rows]
         gone = [(tab, key) for key in rows.changed_keys if key not in rows]
         rows.changed_keys.clear()

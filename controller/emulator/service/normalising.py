@@ -27,14 +27,14 @@ def normalise_name(text: str, settings: EmulatorSettings) -> str:
     return " ".join(text.split()) if settings.tidy_names else text
 
 
-def in_option_spelling(chosen: Mapping[str, Any], settings: EmulatorSettings) -> Document:
+def to_option_spelling(chosen: Mapping[str, Any], settings: EmulatorSettings) -> Document:
     """The values as the options spell them, for validation, where `lowerWords` makes their case irrelevant."""
     if not settings.lower_words:
         return {**chosen}
     return _map_fields(chosen, lambda word: _OPTION_SPELLING.get(word.lower(), word), sort=False)
 
 
-def in_stored_form(chosen: Mapping[str, Any], settings: EmulatorSettings) -> Document:
+def to_stored_form(chosen: Mapping[str, Any], settings: EmulatorSettings) -> Document:
     """The values as they are stored once a document was accepted."""
     spell = str.lower if settings.lower_words else str
     return _map_fields(chosen, spell, sort=settings.sort_lists)

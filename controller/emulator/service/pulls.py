@@ -79,7 +79,7 @@ _PULL_SECONDS = dict(zip(MAPPING_TYPES, (4.0, 2.0, 6.0, 8.0, 10.0, 3.0), strict=
 _DEFAULT_PULL_SECONDS = 5.0
 
 
-def request_pull(
+def queue_pull_or_refuse(
     world: World,
     company_id: str,
     connection_id: str,
@@ -115,7 +115,7 @@ def queue_pull(
     return pull
 
 
-def request_pull_unless_running(world: World, company_id: str, connection_id: str, data_type: str) -> None:
+def queue_pull_unless_running(world: World, company_id: str, connection_id: str, data_type: str) -> None:
     """Queue one pull, unless one of that type is under way on that connection."""
     if not _running_pull(world.companies[company_id], connection_id, data_type, world.now()):
         queue_pull(world, company_id, connection_id, data_type)
@@ -164,7 +164,7 @@ def status_at(pull: PullRecord, now: datetime) -> str:
     """The pull's status at a time."""
     if now >= pull.finishes:
         return pull.outcome
-    return RUNNING_STATUSES[int(_share_done(pull, now) * len(RUNNING_STATUSES))]
+    return RUNNING_STATUSES[int(_fraction_done(pull, now) * len(RUNNING_STATUSES))]
 
 
 def to_json(pull: PullRecord, company_id: str, now: datetime) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def to_json(pull: PullRecord, company_id: str, now: datetime) -> dict[str, Any]:
         view["completed"] = format_timestamp(pull.finishes)
     if done and pull.error:
         view["errorMessage"] = pull.error
-    view["progress"] = 100 if done else int(_share_done(pull, now) * 100)
+    view["progress"] = 100 if done else int(_fraction_done(pull, now) * 100)
     view["isCompleted"] = done and pull.outcome == "Complete"
     view["isErrored"] = done and pull.outcome not in NON_ERROR_STATUSES
     return view
@@ -212,7 +212,7 @@ def latest_pull(datasets: Iterable[PullRecord], data_type: str) -> PullRecord | 
     return max(of_type, key=lambda pull: pull.requested, default=None)
 
 
-def _share_done(pull: PullRecord, now: datetime) -> float:
+def _fraction_done(pull: PullRecord, now: datetime) -> float:
     duration_s = (pull.finishes - pull.requested).total_seconds()
     return max(0.0, (now - pull.requested).total_seconds() / duration_s)
 
@@ -232,20 +232,20 @@ def _finish_pull(world: World, company_id: str, pull: PullRecord) -> None:
     changed = pull.outcome == "Complete" and _update_cache(world, company, pull)
     pull_json = to_json(pull, company_id, world.now())
     world.emit("read.completed", company_id, dataset=pull_json, changed=changed)
-    _emit_when_first_pulls_are_done(world, company_id, pull)
+    _emit_if_first_pulls_done(world, company_id, pull)
 
 
 def _update_cache(world: World, company: CompanyRecord, pull: PullRecord) -> bool:
     """Put the pulled rows into the cache; returns whether that changed it."""
     before = next(connection for connection in company.connections if connection.id == pull.connection_id)
-    after = cached_books.after_pull(company, before, pull.data_type, pull.finishes)
+    after = cached_books.connection_after_pull(company, before, pull.data_type, pull.finishes)
     after = replace(after, last_sync=pull.finishes)
     connections = tuple(after if connection is before else connection for connection in company.connections)
     world.companies[company.id] = replace(company, connections=connections)
     return cached_books.has_changed(before, after, pull.data_type)
 
 
-def _emit_when_first_pulls_are_done(world: World, company_id: str, pull: PullRecord) -> None:
+def _emit_if_first_pulls_done(world: World, company_id: str, pull: PullRecord) -> None:
     all_pulls = world.companies[company_id].datasets
     same_connection = [other for other in all_pulls if other.connection_id == pull.connection_id]
     # The first pulls of a connection were all requested at the same moment, when it was linked.

@@ -25,7 +25,7 @@ _MAX_SCHEDULE_HOURS = 24 * 366
 PullSetting = Mapping[str, Any]
 
 
-def settings_of(world: World, key: str) -> list[PullSetting]:
+def effective_settings(world: World, key: str) -> list[PullSetting]:
     """One entry for every data type: the company's own, else the client's, else the default."""
     table = world.table(_SYNC_SETTINGS_TABLE)
     own: Mapping[str, PullSetting] = table.get(key) or table.get(CLIENT_KEY, {})
@@ -37,14 +37,14 @@ def overrides_defaults(world: World, key: str) -> bool:
     return bool(world.table(_SYNC_SETTINGS_TABLE).get(key))
 
 
-def fetched_on_first_link(world: World, company_id: str, connection: ConnectionRecord) -> list[str]:
+def first_link_data_types(world: World, company_id: str, connection: ConnectionRecord) -> list[str]:
     """The data types to pull when a connection becomes `Linked`, and on «refresh all»."""
     supported = pulls.SUPPORTED_DATA_TYPES[PLATFORMS[connection.platform].source_type]
-    wanted = [setting["dataType"] for setting in settings_of(world, company_id) if setting["fetchOnFirstLink"]]
+    wanted = [setting["dataType"] for setting in effective_settings(world, company_id) if setting["fetchOnFirstLink"]]
     return [data_type for data_type in wanted if data_type in supported]
 
 
-def store_settings(world: World, key: str, body: Mapping[str, Any]) -> None:
+def store_and_schedule(world: World, key: str, body: Mapping[str, Any]) -> None:
     """Store settings, one entry for each data type. Raises ApiError 400, 402 (hourly on a free plan).
 
     `overridesDefaults: false` takes a company back to the client's settings.
@@ -116,12 +116,12 @@ def _run_refresh(world: World, key: str, data_type: str, setting: PullSetting) -
     )
     for company_id in company_ids:
         if company_id in world.companies:
-            _request_pulls(world, company_id, data_type)
+            _queue_pulls(world, company_id, data_type)
     _schedule_refresh(world, key, data_type, setting)
 
 
-def _request_pulls(world: World, company_id: str, data_type: str) -> None:
+def _queue_pulls(world: World, company_id: str, data_type: str) -> None:
     for connection in world.companies[company_id].connections:
         is_supported = data_type in pulls.SUPPORTED_DATA_TYPES[PLATFORMS[connection.platform].source_type]
         if is_supported and connection.status == "Linked":
-            pulls.request_pull_unless_running(world, company_id, connection.id, data_type)
+            pulls.queue_pull_unless_running(world, company_id, connection.id, data_type)

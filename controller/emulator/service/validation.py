@@ -77,7 +77,7 @@ def _has_its_type(field: str, value: Any) -> bool:
     return not field.startswith("selected") or value is None or isinstance(value, str)
 
 
-def _fees_need_payments(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
+def _check_fees_have_payments(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
     config = doc["configuration"]
     if not config["fees"]["syncFees"]:
         return
@@ -88,9 +88,9 @@ def _fees_need_payments(doc: Document, sections: Mapping[str, Any]) -> Iterator[
         yield _validation_item(path, "To sync fees, Payments account Id needs to be set.")
 
 
-def _prepaid_account_used_twice(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
-    sold = _selected_account(doc, "sales", "prepaid")
-    if sold is not None and sold == _selected_account(doc, "payments", "prepaidPayment"):
+def _check_prepaid_accounts_differ(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
+    sold = _selected_account_id(doc, "sales", "prepaid")
+    if sold is not None and sold == _selected_account_id(doc, "payments", "prepaidPayment"):
         path = "configuration.payments.accounts.prepaidPayment.selectedAccountId"
         yield _validation_item(
             path, "Payments config invalid. Prepaid account should not match prepaid payment account."
@@ -102,9 +102,9 @@ def _prepaid_account_used_twice(doc: Document, sections: Mapping[str, Any]) -> I
         )
 
 
-def _card_is_payout(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
-    card = _selected_account(doc, "payments", "card")
-    if card is not None and card == _selected_account(doc, "payments", "payout"):
+def _check_card_is_not_payout(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
+    card = _selected_account_id(doc, "payments", "card")
+    if card is not None and card == _selected_account_id(doc, "payments", "payout"):
         path = "configuration.payments.accounts.payout.selectedAccountId"
         yield _validation_item(path, "Payments config invalid. Card Account should not match Payout Account.")
 
@@ -119,7 +119,7 @@ def _check_customer(doc: Document, sections: Mapping[str, Any]) -> Iterator[Vali
         yield _validation_item(path, "Selected customer not present in customer options.")
 
 
-def _accounts_are_offered(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
+def _check_accounts_offered(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
     for path, row in _account_rows(doc):
         selected = row.get("selectedAccountId")
         if selected is not None and selected not in _option_ids(row.get("accountOptions")):
@@ -138,13 +138,13 @@ def _check_grouping(doc: Document, sections: Mapping[str, Any]) -> Iterator[Vali
             f"{path}.groupingPeriod.selectedGroupingPeriod", "Grouping period selected not from options."
         )
     for level, label in (("invoiceLevel", "invoice level"), ("invoiceLineLevel", "invoice line level")):
-        if not _all_offered(levels[level]):
+        if not _is_grouping_offered(levels[level]):
             yield _validation_item(
                 f"{path}.groupingLevels.{level}.selectedGroupByOptions", f"Invalid {label} grouping selected."
             )
 
 
-def _no_payments_on_drafts(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
+def _check_no_payments_on_drafts(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
     config = doc["configuration"]
     status = config["sales"]["invoiceStatus"]["selectedInvoiceStatus"] or ""
     if config["payments"]["syncPayments"] and status.lower() == "draft":
@@ -154,13 +154,13 @@ def _no_payments_on_drafts(doc: Document, sections: Mapping[str, Any]) -> Iterat
         )
 
 
-def _required_accounts(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
+def _check_required_accounts(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
     for path, row in _account_rows(doc, only_enabled=True):
         if row.get("required") is True and row.get("selectedAccountId") is None:
             yield _validation_item(f"{path}.selectedAccountId", "Config contains required accounts without selections.")
 
 
-def _sales_account_present(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
+def _check_sales_account_offered(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
     sales = doc["configuration"]["sales"]
     if sales["syncSales"] and not sales["accounts"]["sales"]["accountOptions"]:
         yield _validation_item("configuration.sales.accounts.sales", "No Sales Account Present.")
@@ -207,7 +207,7 @@ def _check_supplier(doc: Document, sections: Mapping[str, Any]) -> Iterator[Vali
         yield _validation_item(path, "Selected supplier not present in supplier options.")
 
 
-def _payments_need_sales(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
+def _check_payments_have_sales(doc: Document, sections: Mapping[str, Any]) -> Iterator[ValidationItem]:
     """API notes 4.5 #2; the documents print no message of their own for it."""
     config = doc["configuration"]
     if config["payments"]["syncPayments"] and not config["sales"]["syncSales"]:
@@ -217,20 +217,20 @@ def _payments_need_sales(doc: Document, sections: Mapping[str, Any]) -> Iterator
 
 
 _DOCUMENT_RULES: tuple[DocumentRule, ...] = (
-    _fees_need_payments,  # 2, 3
-    _prepaid_account_used_twice,  # 4, 5
-    _card_is_payout,  # 6
+    _check_fees_have_payments,  # 2, 3
+    _check_prepaid_accounts_differ,  # 4, 5
+    _check_card_is_not_payout,  # 6
     _check_customer,  # 7, 8
-    _accounts_are_offered,  # 9
+    _check_accounts_offered,  # 9
     _check_grouping,  # 10 to 13
-    _no_payments_on_drafts,  # 14
-    _required_accounts,  # 15
-    _sales_account_present,  # 16
+    _check_no_payments_on_drafts,  # 14
+    _check_required_accounts,  # 15
+    _check_sales_account_offered,  # 16
     _check_frequency,  # 17, 18
     _check_invoice_status,  # 19, 20
     _check_tax_rates,  # 21, 22
     _check_supplier,  # 23, 24
-    _payments_need_sales,
+    _check_payments_have_sales,
 )
 """By the number of their message in API notes 4.8. A section that is off is only asked for dangling ids."""
 
@@ -241,7 +241,7 @@ def _validation_item(path: str, message: str) -> ValidationItem:
     return ValidationItem(path, message, VALIDATOR_NAME)
 
 
-def _selected_account(doc: Document, section: str, key: str) -> str | None:
+def _selected_account_id(doc: Document, section: str, key: str) -> str | None:
     selected: str | None = doc["configuration"][section]["accounts"][key]["selectedAccountId"]
     return selected
 
@@ -261,5 +261,5 @@ def _option_ids(options: Any) -> list[Any]:
     return [option.get("id") for option in options or () if isinstance(option, dict)]
 
 
-def _all_offered(level: dict[str, Any]) -> bool:
+def _is_grouping_offered(level: dict[str, Any]) -> bool:
     return all(option in (level["groupByOptions"] or ()) for option in level["selectedGroupByOptions"] or ())

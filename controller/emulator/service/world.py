@@ -15,7 +15,7 @@ actions do not survive a restart: a subject that schedules any exports `resume(w
 data file was read, which schedules them again from its rows.
 
 *Events*: `world.emit("connection.deleted", company_id, connection={...})` calls every subscriber with an
-`ServiceEvent`; `world.subscribers.append(on_event)` in your `attach(world) -> None`, which `app.py` calls once.
+`ServiceEvent`; `world.subscribers.append(on_event)` in your `subscribe(world) -> None`, which `app.py` calls once.
 Names are those of API notes 6.4 plus a few of our own:
 
     company.created, .deleted      company: as the API shows it
@@ -35,19 +35,19 @@ Names are those of API notes 6.4 plus a few of our own:
 *HTTP*: every subject module `api_*.py` (or its own name) exports `routes: list[starlette.routing.Route]`,
 one Route for each spelling, path parameters named as in API notes 3.0. Handlers are `async def
 name(request: Request) -> Response`; helpers are in `http/handlers.py`: `world_of(request)`, `await json_body(request)`,
-`json_response(value, status=200)`, `no_content(status=204)`,
+`json_response(value, status=200)`, `empty_response(status=204)`,
 `paged_response(request, items, path, kind)`. Refusals are raised as `errors.ApiError`. Read the body first, then do all
 looking and changing without an `await` between: that is what makes a request atomic. `http/app.py` lists the modules;
 auth, limits, faults, counting happen there.
 
 *Other subjects' rules* are called, not repeated: `companies.find(world, id)` (404 if none),
-`connections.find(company, id)` (404), `connections.linked(company, "Accounting")`,
+`connections.find(company, id)` (404), `connections.first_linked(company, "Accounting")`,
 `configuration_document.to_json(company)` (the whole configuration, options included),
 `books.rows(company, platform_key, data_type)` (the merchant's books now),
 `cached_books.cached_rows_json(company, connection, data_type)` (what was last pulled, as `/data/...` shows it; None if
 never), `books.add_row(world, company_id, platform_key, data_type, fields)`,
-`pulls.request_pull(world, company_id, connection_id, data_type)` and `pulls.record_finished_pull(...)` (one that has
-just finished), `configuration.disable_sync(world, company_id)`, `PLATFORMS.get(key)`.
+`pulls.queue_pull_or_refuse(world, company_id, connection_id, data_type)` and `pulls.record_finished_pull(...)` (one
+that has just finished), `configuration.disable_sync(world, company_id)`, `PLATFORMS.get(key)`.
 """
 
 from __future__ import annotations
@@ -193,8 +193,8 @@ class World:
                 action()
 
     @contextmanager
-    def write_transaction(self) -> Iterator[None]:
-        """Keep the world as it is before the block, for `before_last_write`, if the block changes it and succeeds."""
+    def keeping_previous_world(self) -> Iterator[None]:
+        """Keep the world before the block for `world_before_last_write`, if the block changes it and succeeds."""
         before, changes_before, generation = self._copy(), self._change_count(), self._generation
         yield
         if self._change_count() != changes_before and self._generation == generation:
@@ -214,7 +214,7 @@ class World:
         copy.clock.freeze_at(self.now())
         return copy
 
-    def before_last_write(self, max_age_s: float) -> World | None:
+    def world_before_last_write(self, max_age_s: float) -> World | None:
         """The world as it was before the last write, if that was within so many emulated seconds."""
         if self._before_last_write is None:
             return None

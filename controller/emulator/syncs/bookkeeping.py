@@ -65,7 +65,7 @@ class BookingContext:
 
     def account_id(self, section: str, key: str) -> str:
         """The selected account of a row. Raises CannotBookError when there is none."""
-        account_id = mapping_faults.selected_accounts(self.configuration, section).get(key)
+        account_id = mapping_faults.selected_account_ids(self.configuration, section).get(key)
         if account_id is None:
             raise CannotBookError(mapping_faults.account_not_mapped(section, key))
         return account_id
@@ -83,7 +83,7 @@ class BookingContext:
         """The business day of a record."""
         return business_day(self.schedule, parse_timestamp(record["createdDate"]))
 
-    def grouped_by(self, level: str) -> Sequence[str]:
+    def group_by_options(self, level: str) -> Sequence[str]:
         levels = self.configuration["sales"]["grouping"]["groupingLevels"]
         return levels[level]["selectedGroupByOptions"] or ()
 
@@ -110,7 +110,7 @@ def build_entries(
 def _sales_entries(context: BookingContext, orders: Iterable[CommerceRecord]) -> Iterator[BookEntry]:
     grouped: dict[tuple[Any, ...], list[CommerceRecord]] = defaultdict(list)
     for order in orders:
-        group_values = tuple(_group_value(order, option) for option in context.grouped_by("invoiceLevel"))
+        group_values = tuple(_group_value(order, option) for option in context.group_by_options("invoiceLevel"))
         grouped[context.day(order), order.get("currency"), group_values].append(order)
     for (day, currency, group_values), group in grouped.items():
         common = {"date": str(day), "currency": currency, "groupedBy": list(group_values)}
@@ -133,7 +133,7 @@ def _invoice_lines(context: BookingContext, orders: Sequence[CommerceRecord]) ->
     amounts: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
     gratuity = prepaid = total_of_orders = Decimal()
     for order in orders:
-        places = tuple(_group_value(order, option) for option in context.grouped_by("invoiceLineLevel"))
+        places = tuple(_group_value(order, option) for option in context.group_by_options("invoiceLineLevel"))
         for percentage, amount in _taxed_amounts(order):
             amounts[_tax_rate_key(percentage), places] += amount
         gratuity += _money(order.get("totalGratuity"))

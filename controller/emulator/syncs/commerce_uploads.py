@@ -43,11 +43,11 @@ def _is_date(value: Any) -> bool:
         return False
 
 
-def _is_one_of(choices: str) -> FieldCheck:
+def _choice_check(choices: str) -> FieldCheck:
     return frozenset(choices.split()).__contains__
 
 
-def _is_list_of(checks: Mapping[str, FieldCheck]) -> FieldCheck:
+def _list_check(checks: Mapping[str, FieldCheck]) -> FieldCheck:
     def is_valid_list(value: Any) -> bool:
         return isinstance(value, list) and all(
             isinstance(item, dict) and _passes_checks(item, checks) for item in value
@@ -56,7 +56,7 @@ def _is_list_of(checks: Mapping[str, FieldCheck]) -> FieldCheck:
     return is_valid_list
 
 
-def _is_object_of(checks: Mapping[str, FieldCheck]) -> FieldCheck:
+def _object_check(checks: Mapping[str, FieldCheck]) -> FieldCheck:
     return lambda value: isinstance(value, dict) and _passes_checks(value, checks)
 
 
@@ -72,7 +72,7 @@ _COMMON_CHECKS = {
     "modifiedDate": _is_date,
     "sourceModifiedDate": _is_date,
 }
-_is_named_reference = _is_object_of({"id": _is_text, "name": _is_text})
+_is_named_reference = _object_check({"id": _is_text, "name": _is_text})
 _ORDER_CHECKS: Mapping[str, FieldCheck] = {
     **_COMMON_CHECKS,
     "orderNumber": _is_text,
@@ -81,9 +81,9 @@ _ORDER_CHECKS: Mapping[str, FieldCheck] = {
     **dict.fromkeys(("totalAmount", "totalRefund", "totalTaxAmount", "totalDiscount", "totalGratuity"), _is_number),
     "locationRef": _is_named_reference,
     "customerRef": _is_named_reference,
-    "orderLineItems": _is_list_of({**_TAXED_CHECKS, "totalTaxAmount": _is_number, "unitPrice": _is_number}),
-    "serviceCharges": _is_list_of(
-        {**_TAXED_CHECKS, "taxAmount": _is_number, "type": _is_one_of("Unknown Generic Shipping Overpayment")}
+    "orderLineItems": _list_check({**_TAXED_CHECKS, "totalTaxAmount": _is_number, "unitPrice": _is_number}),
+    "serviceCharges": _list_check(
+        {**_TAXED_CHECKS, "taxAmount": _is_number, "type": _choice_check("Unknown Generic Shipping Overpayment")}
     ),
 }
 _PAYMENT_CHECKS: Mapping[str, FieldCheck] = {
@@ -91,16 +91,16 @@ _PAYMENT_CHECKS: Mapping[str, FieldCheck] = {
     "amount": _is_number,
     "dueDate": _is_date,
     "paymentProvider": _is_text,
-    "type": _is_one_of("Unknown Cash Card Invoice OnlineCard Swish Vipps Mobile StoreCredit Paypal Custom Prepaid"),
-    "status": _is_one_of("Unknown Pending Authorized Paid Failed Cancelled"),
+    "type": _choice_check("Unknown Cash Card Invoice OnlineCard Swish Vipps Mobile StoreCredit Paypal Custom Prepaid"),
+    "status": _choice_check("Unknown Pending Authorized Paid Failed Cancelled"),
 }
 _TRANSACTION_CHECKS: Mapping[str, FieldCheck] = {
     **_COMMON_CHECKS,
     "totalAmount": _is_number,
     "subType": _is_text,
-    "type": _is_one_of("Unknown Payment Refund Payout FailedPayout Transfer PaymentFee PaymentFeeRefund"),
-    "transactionSourceRef": _is_object_of(
-        {"id": _is_text, "type": _is_one_of("Unknown Fee Order Payment ServiceCharge")}
+    "type": _choice_check("Unknown Payment Refund Payout FailedPayout Transfer PaymentFee PaymentFeeRefund"),
+    "transactionSourceRef": _object_check(
+        {"id": _is_text, "type": _choice_check("Unknown Fee Order Payment ServiceCharge")}
     ),
 }
 
@@ -126,7 +126,7 @@ def store_upload(
     if not isinstance(records, list):
         raise not_valid()
     _refuse_invalid(upload_type, records)
-    connection = connections.linked(company, "Commerce")
+    connection = connections.first_linked(company, "Commerce")
     if connection is None:
         raise ApiError(404, f"No data available for {upload_type.data_type} for ID {company.id}")
     _store_records(world, company.id, upload_type, records)

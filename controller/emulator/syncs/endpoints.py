@@ -76,7 +76,7 @@ async def sync_latest(request: Request) -> Response:
     world, company = world_of(request), _company_of(request)
     finish = world.now() if sync_to is None else _parse_date(sync_to)
     _refuse_before_start(world, company, finish)
-    start = sync_log.synced_until(world, company.id) or sync_schedule.start_date(company)
+    start = sync_log.synced_until(world, company.id) or sync_schedule.company_start_instant(company)
     if finish < start:
         raise not_valid()
     return json_response(summary_json(world, company, engine.start_sync(world, company, "latest", start, finish)))
@@ -98,7 +98,7 @@ async def sync_range(request: Request) -> Response:
 
 def _refuse_before_start(world: World, company: CompanyRecord, finish: datetime) -> None:
     """A sync that would run before `startDate` is a 500, and a deterministic one (API notes 4.7)."""
-    start = sync_schedule.start_date(company)
+    start = sync_schedule.company_start_instant(company)
     if world.now() < start or finish < start:
         raise ApiError(500, SERVER_FAULT)
 
@@ -136,7 +136,7 @@ async def get_latest(request: Request) -> Response:
     return json_response(status_json(company, sync, world_of(request).now()))
 
 
-async def get_one(request: Request) -> Response:
+async def get_sync(request: Request) -> Response:
     """40, by id."""
     world, company, sync_id = world_of(request), _company_of(request), request.path_params["syncId"]
     for sync in sync_log.syncs_of(world, company.id):
@@ -161,14 +161,14 @@ async def upload(request: Request) -> Response:
     return json_response(commerce_uploads.store_upload(world_of(request), _company_of(request), kind, body))
 
 
-async def put_categories(request: Request) -> Response:
+async def put_product_categories(request: Request) -> Response:
     """42: the whole list of product categories, in PascalCase; rows of the mapping where they are on."""
     body = await json_object(request)
     categories = body.get("ProductCategories")
     if not isinstance(categories, list) or not all(_is_product_category(category) for category in categories):
         raise not_valid()
     world, company = world_of(request), _company_of(request)
-    connection = connections.linked(company, "Commerce")
+    connection = connections.first_linked(company, "Commerce")
     if connection is None:
         raise ApiError(404, f"No data available for commerce-productCategories for ID {company.id}")
     if world.settings.product_categories:
@@ -178,14 +178,14 @@ async def put_categories(request: Request) -> Response:
 
 
 def _is_product_category(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_word(value.get(key)) for key in ("id", "name"))
+    return isinstance(value, dict) and all(_is_nonempty_text(value.get(key)) for key in ("id", "name"))
 
 
-def _is_word(value: Any) -> bool:
+def _is_nonempty_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-async def show_entries(request: Request) -> Response:
+async def show_book_entries(request: Request) -> Response:
     """What syncs wrote into the merchant's books, oldest first, and how many records were written before."""
     company = _company_of(request)
     pushed = [sync for sync in sync_log.syncs_of(world_of(request), company.id) if sync["pushed"]]
@@ -193,7 +193,7 @@ async def show_entries(request: Request) -> Response:
     return json_response({"results": entries, "duplicates": sum(sync["duplicates"] for sync in pushed)})
 
 
-async def force_next(request: Request) -> Response:
+async def force_next_outcome(request: Request) -> Response:
     """The company's next sync ends with `{"code": 4260, "message": …}`, whatever there is to do."""
     body = await json_object(request)
     code, message = body.get("code"), body.get("message")
@@ -214,15 +214,15 @@ routes = [
     Route(f"{_COMPANY_PATH}/sync/commerce/syncs/lastSuccessful/status", get_last_successful, methods=["GET"]),
     Route(f"{_COMPANY_PATH}/sync/commerce/syncs/latest/status", get_latest, methods=["GET"]),
     Route(f"{_COMPANY_PATH}/sync/commerce/syncs/list/status", list_syncs, methods=["GET"]),
-    Route(f"{_COMPANY_PATH}/sync/commerce/syncs/{{syncId}}/status", get_one, methods=["GET"]),
+    Route(f"{_COMPANY_PATH}/sync/commerce/syncs/{{syncId}}/status", get_sync, methods=["GET"]),
     Route(f"/data{_COMPANY_PATH}/sync/{{dataType}}", upload, methods=["POST"]),
-    Route(f"{_COMPANY_PATH}/data/commerce-productCategories", put_categories, methods=["PUT"]),
-    Route(f"/_emulator{_COMPANY_PATH}/entries", show_entries, methods=["GET"]),
-    Route(f"/_emulator{_COMPANY_PATH}/syncs/next", force_next, methods=["POST"]),
+    Route(f"{_COMPANY_PATH}/data/commerce-productCategories", put_product_categories, methods=["PUT"]),
+    Route(f"/_emulator{_COMPANY_PATH}/entries", show_book_entries, methods=["GET"]),
+    Route(f"/_emulator{_COMPANY_PATH}/syncs/next", force_next_outcome, methods=["POST"]),
 ]
 
 
-def attach(world: World) -> None:
+def subscribe(world: World) -> None:
     """Follow each configuration's schedule, and drop what goes with a connection or a company."""
     world.subscribers.append(partial(_on_event, world))
 

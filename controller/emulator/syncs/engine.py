@@ -66,27 +66,27 @@ def force_next_outcome(world: World, company_id: str, code: int, message: str | 
 
 def schedule_next_sync(world: World, company_id: str) -> None:
     """Enter the company's next due moment, if it is ready to sync."""
-    _schedule_due(world, world.companies.get(company_id), world.now())
+    _schedule_sync_after(world, world.companies.get(company_id), world.now())
 
 
 def resume(world: World) -> None:
     """Take up schedules and running syncs after a data file was read; what was missed is due at once."""
     for company in world.companies.values():
-        _schedule_due(world, company, max(world.alive_until, company.created))
+        _schedule_sync_after(world, company, max(world.alive_until, company.created))
     for company_id, rows in world.table(SYNCS_TABLE).items():
         for sync in rows:
             if sync["code"] == sync_log.IN_PROGRESS:
                 world.scheduler.call_at(world.now(), partial(_finish_sync, world, company_id, sync["id"]))
 
 
-def _schedule_due(world: World, company: CompanyRecord | None, after: datetime) -> None:
-    when = _schedule_if_ready(company)
+def _schedule_sync_after(world: World, company: CompanyRecord | None, after: datetime) -> None:
+    when = _active_schedule(company)
     if company is not None and when is not None:
         due = sync_schedule.next_due(when, after)
         world.scheduler.call_at(due, partial(_run_scheduled, world, company.id, due))
 
 
-def _schedule_if_ready(company: CompanyRecord | None) -> sync_schedule.DueSchedule | None:
+def _active_schedule(company: CompanyRecord | None) -> sync_schedule.DueSchedule | None:
     """The schedule of a company that is ready to sync: `enabled` and `configured` (API notes 3.3)."""
     ready = company is not None and company.configured and (company.chosen or {}).get("enabled")
     return sync_schedule.company_schedule(company) if ready else None
@@ -95,7 +95,7 @@ def _schedule_if_ready(company: CompanyRecord | None) -> sync_schedule.DueSchedu
 def _run_scheduled(world: World, company_id: str, due: datetime) -> None:
     """A due moment has come, unless the schedule moved since it was entered."""
     company = world.companies.get(company_id)
-    when = _schedule_if_ready(company)
+    when = _active_schedule(company)
     if company is None or when is None:
         return
     if sync_schedule.next_due(when, due - timedelta(seconds=1)) != due or _has_run_at(world, company_id, due):

@@ -54,7 +54,7 @@ def evaluate_sync(world: World, company: CompanyRecord, kind: str, start: dateti
         return SyncOutcome(sync_log.NOTHING_TO_PUSH)
     if missing:
         return SyncOutcome(sync_log.NO_DATA_UPLOADED, f"No data available for {missing[0]} for ID {company.id}")
-    return _book_records(world, company, kind, start, finish)
+    return _booking_outcome(world, company, kind, start, finish)
 
 
 def note_whether_checked(world: World, company_id: str, checked: bool | None) -> None:
@@ -114,9 +114,9 @@ def _mapping_fault(company: CompanyRecord) -> mapping_faults.MappingFault | None
     return None
 
 
-def _book_records(world: World, company: CompanyRecord, kind: str, start: datetime, finish: datetime) -> SyncOutcome:
+def _booking_outcome(world: World, company: CompanyRecord, kind: str, start: datetime, finish: datetime) -> SyncOutcome:
     records_by_type = {
-        data_type: _records_in_range(world, company, data_type, kind, start, finish)
+        data_type: _records_to_sync(world, company, data_type, kind, start, finish)
         for data_type in commerce_uploads.UPLOAD_TYPES
     }
     schedule = sync_schedule.company_schedule(company)
@@ -137,14 +137,14 @@ def _book_records(world: World, company: CompanyRecord, kind: str, start: dateti
     return SyncOutcome(sync_log.IN_PROGRESS, entries=entries, records=keys)
 
 
-def _records_in_range(
+def _records_to_sync(
     world: World, company: CompanyRecord, data_type: str, kind: str, start: datetime, finish: datetime
 ) -> list[Mapping[str, Any]]:
     """Records dated in the range; but for a range asked for by date, also older ones that came in since.
 
     The latter is how updating a record that was synchronised duplicates it in the books (API notes 3.13).
     """
-    earliest, since = sync_schedule.start_date(company), sync_log.last_success_began(world, company.id)
+    earliest, since = sync_schedule.company_start_instant(company), sync_log.last_success_began_at(world, company.id)
     records = []
     for row in commerce_uploads.uploaded_records(world, company.id, data_type) or ():
         created = parse_timestamp(row["record"]["createdDate"])
@@ -155,6 +155,6 @@ def _records_in_range(
 
 
 def _accounting_connection(company: CompanyRecord) -> ConnectionRecord:
-    linked = connections.linked(company, "Accounting")
+    linked = connections.first_linked(company, "Accounting")
     assert linked is not None, "asked after the connections were found whole"
     return linked

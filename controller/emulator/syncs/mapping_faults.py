@@ -52,7 +52,7 @@ def _faults(configuration: Mapping[str, Any], rows: RowsByType) -> Iterator[Mapp
         yield from _tax_rate_faults([tax_id for tax_id in taxes if isinstance(tax_id, str)], rows("taxRates"))
 
 
-def selected_accounts(configuration: Mapping[str, Any], section: str) -> dict[str, str]:
+def selected_account_ids(configuration: Mapping[str, Any], section: str) -> dict[str, str]:
     """Account type → selected account id, of one section."""
     accounts = configuration[section]["accounts"].items()
     return {
@@ -63,20 +63,20 @@ def selected_accounts(configuration: Mapping[str, Any], section: str) -> dict[st
 
 
 def _account_faults(
-    configuration: Mapping[str, Any], enabled: Sequence[str], rows: RowsByType
+    configuration: Mapping[str, Any], enabled_sections: Sequence[str], rows: RowsByType
 ) -> Iterator[MappingFault]:
     by_id = {row["id"]: row for row in rows("chartOfAccounts")}
     chosen = [
         (section, key, account_id)
-        for section in enabled
-        for key, account_id in selected_accounts(configuration, section).items()
+        for section in enabled_sections
+        for key, account_id in selected_account_ids(configuration, section).items()
     ]
     missing = [selection for selection in chosen if _is_gone(by_id.get(selection[2]))]
     if missing:
         yield MappingFault("Accounts are not found.", _accounts_not_found_text(missing))
     for *_, account_id in chosen:
         if by_id[account_id]["status"] != "Active":
-            yield _fault_with_one_text(f"Account {account_id} is not in an Active state.")
+            yield _fault_with_same_texts(f"Account {account_id} is not in an Active state.")
 
 
 def _customer_faults(customer_id: str | None, customers: Sequence[BooksRow]) -> Iterator[MappingFault]:
@@ -84,9 +84,9 @@ def _customer_faults(customer_id: str | None, customers: Sequence[BooksRow]) -> 
     if customer_id is None:
         return
     if row is None or _is_gone(row):
-        yield _fault_with_one_text(f"Customer {customer_id} does not exist.")
+        yield _fault_with_same_texts(f"Customer {customer_id} does not exist.")
     elif row["status"] != "Active":
-        yield _fault_with_one_text(f"Customer {customer_id} is not in an Active state. ({row['status']})")
+        yield _fault_with_same_texts(f"Customer {customer_id} is not in an Active state. ({row['status']})")
 
 
 def _supplier_faults(supplier_id: str | None, suppliers: Sequence[BooksRow]) -> Iterator[MappingFault]:
@@ -94,18 +94,18 @@ def _supplier_faults(supplier_id: str | None, suppliers: Sequence[BooksRow]) -> 
     if supplier_id is None:
         return
     if row is None or _is_gone(row):
-        yield _fault_with_one_text("Supplier does not exist.")
+        yield _fault_with_same_texts("Supplier does not exist.")
     elif row["status"] != "Active":
-        yield _fault_with_one_text("Supplier is not in an Active state.")
+        yield _fault_with_same_texts("Supplier is not in an Active state.")
 
 
 def _tax_rate_faults(chosen: Sequence[str], taxes: Sequence[BooksRow]) -> Iterator[MappingFault]:
     for tax_id in chosen:
         if _is_gone(_find_row(taxes, tax_id)):
-            yield _fault_with_one_text(f"Tax Rate {tax_id} does not exist.")
+            yield _fault_with_same_texts(f"Tax Rate {tax_id} does not exist.")
     active = {row["id"] for row in taxes if row["status"] == "Active"}
     if invalid := [tax_id for tax_id in dict.fromkeys(chosen) if tax_id not in active]:
-        yield _fault_with_one_text(f"The following Tax Rates are invalid: {', '.join(invalid)}.")
+        yield _fault_with_same_texts(f"The following Tax Rates are invalid: {', '.join(invalid)}.")
 
 
 def _find_row(rows: Sequence[BooksRow], row_id: str | None) -> BooksRow | None:
@@ -116,7 +116,7 @@ def _is_gone(row: BooksRow | None) -> bool:
     return row is None or bool(row["metadata"]["isDeleted"])
 
 
-def _fault_with_one_text(message: str) -> MappingFault:
+def _fault_with_same_texts(message: str) -> MappingFault:
     return MappingFault(message, message)
 
 

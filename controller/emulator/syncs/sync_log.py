@@ -65,7 +65,7 @@ def overlaps_earlier_sync(world: World, company_id: str, start: datetime, finish
     )
 
 
-def last_success_began(world: World, company_id: str) -> datetime | None:
+def last_success_began_at(world: World, company_id: str) -> datetime | None:
     """When the last successful sync began: it has not seen records uploaded later."""
     begins = [parse_timestamp(sync["began"]) for sync in syncs_of(world, company_id) if is_success(sync["code"])]
     return max(begins, default=None)

@@ -33,14 +33,14 @@ class DueSchedule:
 def parse_schedule(configured: Mapping[str, Any]) -> DueSchedule | None:
     """The `schedule` of a configuration; None when it is not complete enough to run by."""
     zone, start, hour = (
-        _zone_named(configured.get("timeZone")),
+        _zone_or_utc(configured.get("timeZone")),
         configured.get("startDate"),
         configured.get("syncHourUtc"),
     )
     if not isinstance(start, str) or not isinstance(hour, int) or not 0 <= hour <= 23:
         return None
     try:
-        begins = _start_instant(start, zone)
+        begins = _parse_start_date(start, zone)
     except (ValueError, OverflowError):
         return None
     return DueSchedule(begins, hour, zone, configured.get("selectedFrequency") == "Monthly")
@@ -52,7 +52,7 @@ def company_schedule(company: CompanyRecord | None) -> DueSchedule | None:
     return parse_schedule({"syncHourUtc": 0, **configured}) if isinstance(configured, dict) else None
 
 
-def start_date(company: CompanyRecord) -> datetime:
+def company_start_instant(company: CompanyRecord) -> datetime:
     """`schedule.startDate` as an instant; long ago before the first configuration."""
     schedule = company_schedule(company)
     return schedule.start if schedule else EARLIEST_DATE
@@ -62,7 +62,7 @@ def next_due(schedule: DueSchedule, after: datetime) -> datetime:
     """The first boundary after a moment, and after the start date."""
     after = max(after, schedule.start)
     day = after.astimezone(schedule.zone).date() - _ONE_DAY
-    while (due := _boundary(schedule, day)) is None or due <= after:
+    while (due := _due_on_day(schedule, day)) is None or due <= after:
         day += _ONE_DAY
     return due
 
@@ -70,7 +70,7 @@ def next_due(schedule: DueSchedule, after: datetime) -> datetime:
 def previous_due(schedule: DueSchedule, due: datetime) -> datetime:
     """The boundary before one."""
     day = due.astimezone(schedule.zone).date()
-    while (earlier := _boundary(schedule, day)) is None or earlier >= due:
+    while (earlier := _due_on_day(schedule, day)) is None or earlier >= due:
         day -= _ONE_DAY
     return earlier
 
@@ -96,7 +96,7 @@ def business_day(schedule: DueSchedule, moment: datetime) -> date:
     return (moment.astimezone(schedule.zone) - timedelta(hours=schedule.hour)).date()
 
 
-def _start_instant(start: str, zone: tzinfo) -> datetime:
+def _parse_start_date(start: str, zone: tzinfo) -> datetime:
     """The start date as an instant; before commerce there was none, and after year 9000 nothing is due."""
     moment = datetime.fromisoformat(start)
     if moment.year >= _FIRST_YEAR_WITHOUT_DUES:
@@ -106,13 +106,13 @@ def _start_instant(start: str, zone: tzinfo) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=zone).astimezone(UTC)
 
 
-def _boundary(schedule: DueSchedule, day: date) -> datetime | None:
+def _due_on_day(schedule: DueSchedule, day: date) -> datetime | None:
     if schedule.monthly and day.day != 1:
         return None
     return datetime.combine(day, time(schedule.hour), schedule.zone).astimezone(UTC)
 
 
-def _zone_named(name: Any) -> tzinfo:
+def _zone_or_utc(name: Any) -> tzinfo:
     if not name:
         return UTC
     try:

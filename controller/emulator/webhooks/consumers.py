@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.emulator.http.api_profile import current_profile
-from controller.emulator.http.handlers import json_object, json_response, no_content, world_of
+from controller.emulator.http.handlers import empty_response, json_object, json_response, world_of
 from controller.emulator.service import companies
 from controller.emulator.service.errors import ApiError, not_valid
 from controller.emulator.service.world import ServiceEvent, World
@@ -53,7 +53,7 @@ def all_consumers(world: World) -> dict[str, ConsumerRow]:
     return world.table("consumers")
 
 
-def create_row(world: World, body: Mapping[str, Any]) -> ConsumerRow:
+def create(world: World, body: Mapping[str, Any]) -> ConsumerRow:
     """A new consumer with a signing secret of its own. Raises ApiError 400."""
     table = world.table("consumers")
     if len(table) >= MAX_CONSUMERS or not is_web_address(body.get("url")):
@@ -95,7 +95,7 @@ def update(world: World, webhook_id: str, **changes: Any) -> ConsumerRow:
     return find(world, webhook_id)
 
 
-def on_event(world: World, event: ServiceEvent) -> None:
+def queue_for_consumers(world: World, event: ServiceEvent) -> None:
     """Queue the event for every enabled consumer that subscribes to it, under its newer or its legacy name."""
     table = all_consumers(world)
     if not table:
@@ -164,7 +164,7 @@ async def list_consumers(request: Request) -> Response:
 async def create_consumer(request: Request) -> Response:
     """46: 201. The secret is not shown here; the real one is portal-only."""
     body = await json_object(request)
-    return json_response(create_row(world_of(request), body)["consumer"], 201)
+    return json_response(create(world_of(request), body)["consumer"], 201)
 
 
 async def delete_consumer(request: Request) -> Response:
@@ -172,7 +172,7 @@ async def delete_consumer(request: Request) -> Response:
     world = world_of(request)
     consumer_id = find(world, request.path_params["webhookId"])["consumer"]["id"]
     del world.table("consumers")[consumer_id]
-    return no_content()
+    return empty_response()
 
 
 routes = [

@@ -29,7 +29,7 @@ class DeliveryWorker:
         self._running_tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_MAX_CONCURRENT_ATTEMPTS)
 
-    def on_event(self, event: ServiceEvent) -> None:
+    def start_queued_delivery(self, event: ServiceEvent) -> None:
         """Start the first attempt of a delivery that was just queued."""
         if event.name == outbox.DELIVERY_QUEUED:
             self.start_attempt(event.details["delivery"])
@@ -51,16 +51,16 @@ class DeliveryWorker:
 
     async def _attempt(self, delivery_id: str) -> None:
         async with self._slots:
-            delivery = self._pending_delivery(delivery_id)
+            delivery = self._find_pending_or_drop(delivery_id)
             if delivery is None:
                 return
             began = self._world.now()
-            reply = await _post_following_redirects(delivery["url"], _delivery_headers(self._world, delivery), delivery)
+            reply = await _post_delivery(delivery["url"], _delivery_headers(self._world, delivery), delivery)
         # A reset may have removed the delivery meanwhile, or its consumer was disabled or deleted.
-        if self._pending_delivery(delivery_id) is not None:
-            self._record_attempt(delivery_id, began, reply)
+        if self._find_pending_or_drop(delivery_id) is not None:
+            self._record_and_schedule_next(delivery_id, began, reply)
 
-    def _pending_delivery(self, delivery_id: str) -> outbox.DeliveryRow | None:
+    def _find_pending_or_drop(self, delivery_id: str) -> outbox.DeliveryRow | None:
         delivery = outbox.deliveries(self._world).get(delivery_id)
         if delivery is None or delivery["state"] != "pending":
             return None
@@ -71,13 +71,13 @@ class DeliveryWorker:
                 return None
         return delivery
 
-    def _record_attempt(self, delivery_id: str, began: datetime, reply: EndpointReply) -> None:
+    def _record_and_schedule_next(self, delivery_id: str, began: datetime, reply: EndpointReply) -> None:
         """Record how an attempt went, and schedule the next one, if there is one."""
         world, delivery = self._world, outbox.deliveries(self._world)[delivery_id]
         attempts = [*delivery["attempts"], {"at": format_timestamp(began), "status": reply.status}]
         if delivery["generation"] == "newer":
             _update_consumer_health(world, delivery["endpointId"], reply)
-        if reply.accepted:
+        if reply.is_accepted:
             outbox.update_delivery(world, delivery_id, attempts=attempts, state="delivered", next=None)
             return
         delay = retry_policy.retry_delay(delivery["generation"], len(attempts), reply, datetime.now(UTC))
@@ -93,7 +93,7 @@ def _update_consumer_health(world: World, consumer_id: str, reply: EndpointReply
     """Record whether a consumer is failing; one that has failed everything for five days is disabled."""
     since = consumers.find(world, consumer_id)["failingSince"]
     now = world.now()
-    if reply.accepted:
+    if reply.is_accepted:
         consumers.update(world, consumer_id, failingSince=None)
     elif since is None:
         consumers.update(world, consumer_id, failingSince=format_timestamp(now))
@@ -125,7 +125,7 @@ def _delivery_headers(world: World, delivery: outbox.DeliveryRow) -> dict[str, s
     }
 
 
-async def _post_following_redirects(url: str, headers: dict[str, str], delivery: outbox.DeliveryRow) -> EndpointReply:
+async def _post_delivery(url: str, headers: dict[str, str], delivery: outbox.DeliveryRow) -> EndpointReply:
     """One attempt; a legacy one follows redirects, posting again where they point."""
     timeout = aiohttp.ClientTimeout(total=retry_policy.DELIVERY_TIMEOUT_S)
     body: bytes = delivery["body"].encode()
@@ -133,7 +133,7 @@ async def _post_following_redirects(url: str, headers: dict[str, str], delivery:
         async with aiohttp.ClientSession(timeout=timeout) as session:
             reply = await _post_once(session, url, headers, body)
             hops = _MAX_REDIRECTS if delivery["generation"] == "legacy" else 0
-            while reply.redirects and hops:
+            while reply.is_redirect and hops:
                 url, hops = urljoin(url, reply.location or ""), hops - 1
                 reply = await _post_once(session, url, headers, body)
             return reply

@@ -27,7 +27,7 @@ def newer_body(event: ServiceEvent, message_id: str, company: Mapping[str, Any] 
     }
 
 
-def reference_company(company: Mapping[str, Any]) -> Payload:
+def reference_company_payload(company: Mapping[str, Any]) -> Payload:
     """`referenceCompany`: what identifies the company, and its page in the portal."""
     fields = {
         "id": company["id"],
@@ -41,7 +41,7 @@ def reference_company(company: Mapping[str, Any]) -> Payload:
 
 def _payload_of(event: ServiceEvent, company: Mapping[str, Any]) -> Payload | None:
     if event.name.endswith((".write.successful", ".write.unsuccessful")):
-        return _write_payload(event, company)
+        return _write_ended_payload(event, company)
     build_payload = _PAYLOAD_BY_EVENT.get(event.name)
     return build_payload(event, company) if build_payload else None
 
@@ -51,13 +51,13 @@ def _company_payload(event: ServiceEvent, company: Mapping[str, Any]) -> Payload
 
 
 def _connection_payload(event: ServiceEvent, company: Mapping[str, Any]) -> Payload:
-    return {"referenceCompany": reference_company(company), "connection": event.details["connection"]}
+    return {"referenceCompany": reference_company_payload(company), "connection": event.details["connection"]}
 
 
-def _read_payload(event: ServiceEvent, company: Mapping[str, Any]) -> Payload:
+def _read_completed_payload(event: ServiceEvent, company: Mapping[str, Any]) -> Payload:
     datasets = event.details.get("datasets") or [event.details["dataset"]]
     return {
-        "referenceCompany": reference_company(company),
+        "referenceCompany": reference_company_payload(company),
         "modifiedFromDate": min(dataset["requested"] for dataset in datasets),
         "dataTypes": [
             {
@@ -72,12 +72,12 @@ def _read_payload(event: ServiceEvent, company: Mapping[str, Any]) -> Payload:
     }
 
 
-def _write_payload(event: ServiceEvent, company: Mapping[str, Any]) -> Payload:
+def _write_ended_payload(event: ServiceEvent, company: Mapping[str, Any]) -> Payload:
     push = event.details["push"]
     payload = {
         "id": push["pushOperationKey"],
         "type": push["dataType"],
-        "referenceCompany": reference_company(company),
+        "referenceCompany": reference_company_payload(company),
         "connectionId": push["dataConnectionKey"],
         "requestedOnDate": push["requestedOnUtc"],
         "completedOnDate": push["completedOnUtc"],
@@ -102,8 +102,8 @@ _PAYLOAD_BY_EVENT: Mapping[str, Callable[[ServiceEvent, Mapping[str, Any]], Payl
         ],
         _connection_payload,
     ),
-    "read.completed": _read_payload,
-    "read.completed.initial": _read_payload,
+    "read.completed": _read_completed_payload,
+    "read.completed.initial": _read_completed_payload,
     "client.rateLimit.reached": _quota_payload,
     "client.rateLimit.reset": _quota_payload,
 }

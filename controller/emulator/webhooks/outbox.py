@@ -50,7 +50,7 @@ def queue_delivery(
     world: World, generation: Generation, endpoint_id: str, url: str, message: Mapping[str, Any], company_id: str
 ) -> str:
     """Queue a message for an endpoint; its bytes are the same at every attempt. Returns the delivery's id."""
-    return _insert_delivery(
+    return _enqueue_delivery(
         world,
         {
             "generation": generation,
@@ -67,7 +67,7 @@ def queue_delivery(
 def queue_again(world: World, delivery: DeliveryRow) -> str:
     """Deliver the same message once more, to the same endpoint. The new delivery's id."""
     copied_fields = ("generation", "endpointId", "url", "messageId", "eventType", "companyId", "body")
-    return _insert_delivery(world, {key: value for key, value in delivery.items() if key in copied_fields})
+    return _enqueue_delivery(world, {key: value for key, value in delivery.items() if key in copied_fields})
 
 
 def update_delivery(world: World, delivery_id: str, **changes: Any) -> DeliveryRow:
@@ -77,7 +77,7 @@ def update_delivery(world: World, delivery_id: str, **changes: Any) -> DeliveryR
     return deliveries(world)[delivery_id]
 
 
-def _insert_delivery(world: World, message: dict[str, Any]) -> str:
+def _enqueue_delivery(world: World, message: dict[str, Any]) -> str:
     table = world.table("deliveries")
     delivery_id = str(uuid4())
     table[delivery_id] = {

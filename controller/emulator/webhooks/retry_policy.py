@@ -50,11 +50,11 @@ class EndpointReply:
     location: str | None = None
 
     @property
-    def accepted(self) -> bool:
+    def is_accepted(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
 
     @property
-    def redirects(self) -> bool:
+    def is_redirect(self) -> bool:
         return self.status in _REDIRECT_STATUSES and bool(self.location)
 
 

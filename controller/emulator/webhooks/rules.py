@@ -23,7 +23,7 @@ _MAX_ALERTS_KEPT = 5000
 Rule = Mapping[str, Any]
 
 
-def on_event(world: World, event: ServiceEvent) -> None:
+def fire_matching_rules(world: World, event: ServiceEvent) -> None:
     """Fire every rule that the event satisfies: an alert each, and a webhook where it has one."""
     rules = world.table("rules")
     if not rules:

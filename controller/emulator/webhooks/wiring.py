@@ -12,11 +12,11 @@ from controller.emulator.webhooks.delivery_worker import DeliveryWorker
 routes = [*profile.routes, *rules.routes, *consumers.routes, *controls.routes]
 
 
-def attach(world: World) -> None:
+def subscribe(world: World) -> None:
     """Fire rules, feed consumers and carry deliveries from now on."""
-    world.subscribers.append(partial(rules.on_event, world))
-    world.subscribers.append(partial(consumers.on_event, world))
-    world.subscribers.append(DeliveryWorker(world).on_event)
+    world.subscribers.append(partial(rules.fire_matching_rules, world))
+    world.subscribers.append(partial(consumers.queue_for_consumers, world))
+    world.subscribers.append(DeliveryWorker(world).start_queued_delivery)
 
 
 def resume(world: World) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.cli.doctor_checks import check_held_lock
-from controller.cli.doctor_webhooks import lacking_events
+from controller.cli.doctor_webhooks import missing_event_descriptions
 from controller.model.hooks import Hook, HookKind, LiveHook
 from controller.settings import Settings
 from state import LockKind, LockRow, ProcessIdentity
@@ -180,7 +180,7 @@ def test_only_what_delivers_for_every_company_counts() -> None:
         return LiveHook("1", Hook(HookKind.CONSUMER, frozenset(events), "https://hooks.example.com", tags=tags), **more)
 
     legacy = ("DataConnectionStatusChanged", "Sync Connection Deleted", "Data sync completed")
-    assert lacking_events([hook(*legacy)]) == []
-    assert len(lacking_events([hook(*legacy, disabled=True)])) == 3
-    assert len(lacking_events([hook(*legacy, company_id="c")])) == 3
-    assert len(lacking_events([hook(*legacy, tags=["region:uk"])])) == 3
+    assert missing_event_descriptions([hook(*legacy)]) == []
+    assert len(missing_event_descriptions([hook(*legacy, disabled=True)])) == 3
+    assert len(missing_event_descriptions([hook(*legacy, company_id="c")])) == 3
+    assert len(missing_event_descriptions([hook(*legacy, tags=["region:uk"])])) == 3

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from controller.cli.formats import APPLY_FORMATS, DRIFT_FORMATS, PLAN_FORMATS, STATUS_FORMATS, View, render_isolated
+from controller.cli.formats import (
+    APPLY_FORMATS,
+    DRIFT_FORMATS,
+    PLAN_FORMATS,
+    STATUS_FORMATS,
+    View,
+    render_isolating_faults,
+)
 from controller.model.exit_codes import exit_code
 from controller.model.plan import PlanStatus
 from controller.model.report import Applied, Failed, FleetPlan
@@ -43,7 +50,7 @@ def test_a_fault_while_one_merchant_is_rendered_is_its_own(name: str) -> None:
     render, view = FORMATS[name]
     with pytest.raises((ZeroDivisionError, TypeError)):
         render(fleet(ILL, WELL), view)
-    text, told = render_isolated(fleet(ILL, WELL), render, view)
+    text, told = render_isolating_faults(fleet(ILL, WELL), render, view)
     assert "well" in text
     assert "internal-error" in text
     assert [(each.merchant, each.status) for each in told.plans] == [
@@ -57,7 +64,7 @@ def test_a_fault_while_one_merchant_is_rendered_is_its_own(name: str) -> None:
 @pytest.mark.parametrize("form", [form for form in APPLY_FORMATS if form != "junit"])  # it shows no value
 def test_a_report_keeps_what_was_written_for_whom_it_cannot_render(form: str) -> None:
     done = report(fleet(ILL, WELL), {"ill": Applied(1, ILL.findings), "well": Applied(1)}, confirmed=False)
-    text, told = render_isolated(done, APPLY_FORMATS[form], VIEW)
+    text, told = render_isolating_faults(done, APPLY_FORMATS[form], VIEW)
     assert "well" in text
     assert "a fault of merchantctl itself" in text
     assert (expect(Failed, told.outcomes["ill"]).writes, told.outcomes["well"]) == (1, Applied(1))
@@ -71,5 +78,5 @@ def test_what_can_be_rendered_is_rendered_once_and_as_it_is() -> None:
         return "all"
 
     plan = fleet(WELL, merchant("idle"))
-    text, told = render_isolated(plan, rendered, VIEW)
+    text, told = render_isolating_faults(plan, rendered, VIEW)
     assert (text, told, seen) == ("all", plan, [plan])

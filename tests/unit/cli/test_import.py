@@ -603,7 +603,7 @@ def test_what_is_written_is_as_the_schema_for_editors_wants_it(merchantctl: Merc
     portal(served, merchants[1], {"schedule": {"selectedFrequency": "Hourly"}})
     merchantctl("import")
     validator = jsonschema.Draft202012Validator(json_schema())
-    found = [yaml_source.read(file.read_bytes(), file.name) for file in Path("manifests").rglob("*.yaml")]
+    found = [yaml_source.parse_yaml(file.read_bytes(), file.name) for file in Path("manifests").rglob("*.yaml")]
     documents = [node.value for text in found for node in text.documents]
     assert len(documents) == 4
     for document in documents:

@@ -25,7 +25,7 @@ def files_below(folder: Path) -> dict[str, str]:
 
 def documents_below(folder: Path) -> Iterator[Any]:
     for file in sorted((folder / "manifests").rglob("*.yaml")):
-        yield from (node.value for node in source.read(file.read_bytes(), file.name).documents)
+        yield from (node.value for node in source.parse_yaml(file.read_bytes(), file.name).documents)
 
 
 def test_an_empty_folder_becomes_a_repository_whose_manifests_are_sound(merchantctl: Merchantctl, folder: Path) -> None:

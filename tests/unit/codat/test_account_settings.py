@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.codat.account_settings import changed_document, live_settings
+from controller.codat.account_settings import live_settings, settings_write_body
 from controller.codat.answer_parsing import UnreadableAnswer
 from controller.codat.raw_json import JsonObject, parse_object, serialise
 
@@ -20,12 +20,12 @@ def test_text_is_read_in_either_shape_and_sent_in_the_one_it_came_in() -> None:
     flat, nested = document(a="x", b="y"), document(a={"text": "x", "required": True}, b={"text": "y"})
     for shape, sent in ((flat, "z"), (nested, {"text": "z", "required": True})):
         assert live_settings("text.en-us", shape).values == {"text.en-us.a": "x", "text.en-us.b": "y"}
-        assert changed_document("text.en-us", shape, {"text.en-us.a": "z"}) == {"a": sent}
+        assert settings_write_body("text.en-us", shape, {"text.en-us.a": "z"}) == {"a": sent}
 
 
 def test_a_profile_goes_back_with_everything_that_nobody_declares() -> None:
     fresh = document(name="Shop", redirectUrl="https://a", alertAuthHeader="Basic x", newer={"limit": 1.50})
-    sent = serialise(changed_document("profile", fresh, {"redirectUrl": "https://b"}))
+    sent = serialise(settings_write_body("profile", fresh, {"redirectUrl": "https://b"}))
     assert json.loads(sent) == {
         "name": "Shop",
         "redirectUrl": "https://b",
@@ -41,7 +41,7 @@ def test_data_types_go_back_whole_and_are_the_accounts_own_from_then_on() -> Non
     live = live_settings("dataTypes", fresh)
     assert live.values["dataTypes.taxRates.syncSchedule"] == 0
     assert live.locked == {"dataTypes.invoices.fetchOnFirstLink", "dataTypes.invoices.syncSchedule"}
-    sent = json.loads(serialise(changed_document("dataTypes", fresh, {"dataTypes.taxRates.syncSchedule": 24})))
+    sent = json.loads(serialise(settings_write_body("dataTypes", fresh, {"dataTypes.taxRates.syncSchedule": 24})))
     assert sent == {
         "clientId": "c",
         "settings": [{**entry, "syncSchedule": 24}, locked],
@@ -50,8 +50,8 @@ def test_data_types_go_back_whole_and_are_the_accounts_own_from_then_on() -> Non
 
 
 def test_all_rows_are_asked_for_with_an_empty_body() -> None:
-    assert changed_document("visibleAccounts", {}, {"visibleAccounts": None}) == {}
-    assert changed_document("visibleAccounts", {}, {"visibleAccounts": ()}) == {"visibleAccounts": ()}
+    assert settings_write_body("visibleAccounts", {}, {"visibleAccounts": None}) == {}
+    assert settings_write_body("visibleAccounts", {}, {"visibleAccounts": ()}) == {"visibleAccounts": ()}
     assert live_settings("visibleAccounts", document(visibleAccounts=None)).values == {"visibleAccounts": None}
 
 

@@ -48,6 +48,6 @@ def test_what_is_not_packed_is_bounded_as_it_comes() -> None:
 def test_the_pages_of_a_listing_are_bounded_together() -> None:
     tally, page = ListingSize(), b" " * (64 * MB)
     for _ in range(MAX_LISTING_BYTES // len(page)):
-        tally.add(page)
+        tally.add_or_raise(page)
     with pytest.raises(UnreadableAnswer, match="all pages together have more than 512 MB"):
-        tally.add(b" ")
+        tally.add_or_raise(b" ")

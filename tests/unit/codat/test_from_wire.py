@@ -16,7 +16,7 @@ from controller.codat.document_edit import (
     FieldNotOffered,
     changes_by_field,
     restore_values,
-    sync_hour_from,
+    sync_hour_from_pointers,
     write_fields,
 )
 from controller.codat.from_wire import company_from, connection_from, read_configuration
@@ -323,7 +323,7 @@ def test_what_was_written_can_be_put_back_as_it_stood_to_the_letter(data: st.Dat
 
     hour = stood.get("schedule.syncHourUtc")
     assert not hour or values_equal(
-        sync_hour_from(hour, NOW), read_configuration(live, NOW).values["schedule.syncHourUtc"]
+        sync_hour_from_pointers(hour, NOW), read_configuration(live, NOW).values["schedule.syncHourUtc"]
     )
 
 

@@ -53,11 +53,11 @@ def test_a_quota_is_told_in_our_own_time() -> None:
     quota = present(Quota.from_headers(headers))
     assert (quota.limit, quota.remaining) == (1000, 7)
     assert abs(present(quota.resets_at) - datetime.now(UTC) - timedelta(seconds=60)) < timedelta(seconds=5)
-    assert 55 < quota.seconds_left <= 60
+    assert 55 < quota.seconds_until_reset <= 60
 
 
 def test_a_quota_that_does_not_say_when_it_ends_has_no_seconds_left() -> None:
-    assert present(Quota.from_headers({"x-rate-limit-remaining": "7"})).seconds_left == 0
+    assert present(Quota.from_headers({"x-rate-limit-remaining": "7"})).seconds_until_reset == 0
 
 
 def test_retry_after_is_seconds_or_a_date_or_nothing() -> None:

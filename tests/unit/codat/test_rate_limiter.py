@@ -97,8 +97,8 @@ def test_a_429_stops_everyone_until_it_ends_and_then_half_as_many_go_at_once() -
         server, rate_limiter = Server(0, 0.1), RateLimiter(0, 16)
         await asyncio.gather(*(server.answer(rate_limiter) for _ in range(32)))
         assert server.most_at_once == 16
-        rate_limiter.pause(30)
-        rate_limiter.pause(30)  # the same volley
+        rate_limiter.throttle(30)
+        rate_limiter.throttle(30)  # the same volley
         before, began = len(server.arrivals), asyncio.get_running_loop().time()
         server.most_at_once = 0
         await asyncio.gather(*(server.answer(rate_limiter, throttled=True) for _ in range(32)))
@@ -112,7 +112,7 @@ def test_after_a_storm_of_429s_the_way_widens_again() -> None:
     async def story() -> None:
         server, rate_limiter = Server(0, 0.1), RateLimiter(0, 16)
         for _ in range(6):
-            rate_limiter.pause(1)
+            rate_limiter.throttle(1)
             await asyncio.sleep(1)
         await asyncio.gather(*(server.answer(rate_limiter) for _ in range(300)))
         assert server.most_at_once == 16
@@ -180,7 +180,7 @@ def test_of_a_days_quota_the_background_leaves_a_reserve_that_shrinks_as_the_day
             rate_limiter.update_quota(remaining, seconds, 1000)
             first = bool(await rate_limiter.acquire())
             with background_requests():
-                return bool(await rate_limiter.acquire()), first, rate_limiter.is_exhausted
+                return bool(await rate_limiter.acquire()), first, rate_limiter.is_quota_exhausted
 
         return run(story())
 

@@ -12,7 +12,7 @@ import pytest
 from controller.codat.aiohttp_transport import open_network
 from controller.codat.client import Client, Reader
 from controller.codat.rate_limiter import RateLimiter
-from controller.codat.read_only import GetOnlyTransport, ReadOnlyClient, open_read_only
+from controller.codat.read_only import GetOnlyTransport, ReadOnlyClient, open_read_only_client
 from controller.codat.transport import Transport
 from controller.model.errors import WritesForbidden
 from controller.model.hooks import Hook, HookKind
@@ -44,7 +44,7 @@ def arguments(method: Callable[..., Any]) -> list[Any]:
 
 @pytest.mark.parametrize("name", [name for name in WRITES if not name.startswith("_")])
 async def test_every_writing_method_refuses_and_nothing_is_sent(raw: RawServer, name: str) -> None:
-    async with open_read_only(raw.url, "key") as client:
+    async with open_read_only_client(raw.url, "key") as client:
         method = getattr(client, name)
         with pytest.raises(WritesForbidden, match="only reads"):
             await method(*arguments(method))
@@ -74,6 +74,6 @@ def test_both_clients_read_alike() -> None:
 
 async def test_it_reads(raw: RawServer) -> None:
     raw.usual = answer(200, {"id": "c1", "name": "acme", "dataConnections": []})
-    async with open_read_only(raw.url, "key") as client:
+    async with open_read_only_client(raw.url, "key") as client:
         assert expect(Company, await client.company("c1")).name == "acme"
         assert (client.reads, client.writes) == (1, 0)

@@ -49,7 +49,7 @@ WRITES = {
     "POST /meta/companies/sync": lambda client: client.create_company("acme"),
     "DELETE /companies/c1": lambda client: client.delete_company("c1"),
     "POST /meta/companies/c1/connections": lambda client: client.create_connection("c1", "gbol"),
-    "PATCH /meta/companies/c1/connections/x1": lambda client: client.unlink("c1", "x1"),
+    "PATCH /meta/companies/c1/connections/x1": lambda client: client.unlink_connection("c1", "x1"),
     "POST /config/companies/c1/sync/commerce": lambda client: client.set_configuration("c1", DOCUMENT),
     "POST /companies/c1/data/all": lambda client: client.refresh("c1"),
     "POST /companies/c1/data/queue/customers": lambda client: client.refresh_type("c1", "customers"),

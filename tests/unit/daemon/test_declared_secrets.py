@@ -24,7 +24,7 @@ async def test_the_secret_of_one_that_was_replaced_still_proves_what_it_sends(tm
     places = {SecretRef("env", "OLD"): "whsec_b2xk", SecretRef("env", "NEW"): "whsec_bmV3"}
     now = NOON
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
-        await store.hooks.adopt("consumer", "main", {"secret": ["env", "OLD"]}, "c1", NOON)
+        await store.hooks.adopt_and_replace_others("consumer", "main", {"secret": ["env", "OLD"]}, "c1", NOON)
         secrets = DeclaredSecrets(store, lambda: declaring(SecretRef("env", "NEW")), places.get, lambda: now)
         assert await secrets() == {"env OLD": "whsec_b2xk", "env NEW": "whsec_bmV3"}
         del places[SecretRef("env", "OLD")]

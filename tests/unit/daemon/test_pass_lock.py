@@ -92,7 +92,7 @@ class TestTakeovers:
         takeovers.allow()
         await carry_out(takeovers, "ann", CHANGE)
         await takeovers.take(["ann"])
-        assert (takeovers.taken_over, takeovers.recorded) == (frozenset(), frozenset({"ann"}))
+        assert (takeovers.taken_over, takeovers.recorded_before_takeover) == (frozenset(), frozenset({"ann"}))
 
     async def test_who_had_nothing_to_be_carried_out_is_taken_over_all_the_same(self) -> None:
         takeovers = Takeovers()
@@ -128,7 +128,7 @@ class TestTakeovers:
             taking = asyncio.create_task(takeovers.take(["ann"]))
             assert not await soon(taking)
         assert await soon(taking)
-        assert takeovers.looked_at_later == {"ann"}
+        assert takeovers.looked_at_by_others == {"ann"}
         assert not recorded
 
     async def test_whoever_is_being_written_to_is_waited_for(self) -> None:
@@ -163,7 +163,7 @@ class TestPassLock:
             return takeovers.taken_over
 
         async def short() -> None:
-            async with lock.join(["ann"]):
+            async with lock.join_or_hold(["ann"]):
                 assert state_lock.times_taken == 1
                 await leave_short.wait()
 
@@ -186,7 +186,7 @@ class TestPassLock:
         lock, seen = PassLock(state_lock, lambda: FLEET), list[str]()
 
         async def short(name: str) -> None:
-            async with lock.join([name]) as (takeovers, _, _):
+            async with lock.join_or_hold([name]) as (takeovers, _, _):
                 takeovers.allow()
                 await asyncio.sleep(0.01)
                 seen.append(name)
@@ -206,7 +206,7 @@ class TestPassLock:
                 await over.wait()
 
         async def short() -> None:
-            async with lock.join(["ann"]):
+            async with lock.join_or_hold(["ann"]):
                 pass
 
         waiting = asyncio.create_task(long())
@@ -226,7 +226,7 @@ class TestPassLock:
             yield None
 
         lock = PassLock(refused, lambda: FLEET)
-        for pass_ in (lock.hold(), lock.join(["ann"]), lock.hold()):
+        for pass_ in (lock.hold(), lock.join_or_hold(["ann"]), lock.hold()):
             with pytest.raises(RuntimeError, match="held elsewhere"):
                 async with pass_:
                     pass
@@ -241,7 +241,7 @@ class TestPassLock:
                 raise RuntimeError("no listing")
 
         async def short() -> int:
-            async with lock.join(["ann"]):
+            async with lock.join_or_hold(["ann"]):
                 return state_lock.holders
 
         long = asyncio.create_task(failing())
@@ -262,7 +262,7 @@ class TestPassLock:
 
         lock = PassLock(held_elsewhere, lambda: FLEET)
         with pytest.raises(HeldElsewhere):
-            async with lock.join(["ann"]):
+            async with lock.join_or_hold(["ann"]):
                 pass
         with pytest.raises(StateLocked):
             async with lock.hold():

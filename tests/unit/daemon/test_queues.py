@@ -300,13 +300,13 @@ class TestTheQueueOfAState:
                 found += await looked_at(begun)
             assert sorted(found) == ["in work", "soon"]
             assert await is_idle(begun)
-            await begun.beat()
+            await begun.beat_and_reap()
             assert len(begun) == 1
 
     async def test_a_killed_process_of_this_machine_holds_nobody(self, url: str, shared: StateQueue) -> None:
         kill_who_has_taken(url, "['ann', 'bob']")
         shared.add(["bob"], after_s=3600)
-        await shared.beat()
+        await shared.beat_and_reap()
         assert await looked_at(shared) == ["ann", "bob"]
 
     async def test_a_process_of_another_machine_holds_nobody_once_it_was_silent_for_long(
@@ -316,10 +316,10 @@ class TestTheQueueOfAState:
         async with open_state_queue(store.due, elsewhere) as silent:
             silent.add(["ann"], lane=Lane.EVENT)
             assert await taken(silent, urgent=True) == ["ann"]
-            await shared.beat()
+            await shared.beat_and_reap()
             assert await is_idle(shared, urgent=True)
             let_be_silent_since(url, "another-host", seconds=31)
-            await shared.beat()
+            await shared.beat_and_reap()
             of_ann = await shared.get_urgent()
             assert of_ann == {"ann": Lane.EVENT}, "as urgently as before"
             await silent.done(of_ann)
@@ -334,9 +334,9 @@ class TestTheQueueOfAState:
             silent.add(["ann"])
             assert await taken(silent) == ["ann"]
             let_be_silent_since(url, "", seconds=60)
-            await shared.beat()
+            await shared.beat_and_reap()
             assert await is_idle(shared)
-            await shared.beat()
+            await shared.beat_and_reap()
             assert await looked_at(shared) == ["ann"], "it is silent still"
 
     async def test_who_was_claimed_by_a_statement_whose_answer_was_lost_is_due_again(
@@ -346,16 +346,18 @@ class TestTheQueueOfAState:
         shared.add(["bob"])
         work = await shared.get()
         change(url, "UPDATE due SET taken_by = (SELECT id FROM due_takers), taken_lane = lane, due_at = NULL")
-        await shared.beat()
+        await shared.beat_and_reap()
         assert await is_idle(shared), "its answer may be on its way"
-        await shared.beat()
+        await shared.beat_and_reap()
         assert await looked_at(shared) == ["ann"]
         await shared.done(work)
 
     async def test_a_delivery_asks_for_its_look_itself(self, url: str, store: Store, shared: StateQueue) -> None:
         """Whoever is told of it may be killed before he has told anybody."""
         await store.bindings.bind_company("ann", company_id="company-1", company_name="Ann")
-        await store.inbox.receive(ReceivedDelivery("d-1", "read.completed", "company-1", datetime.now(UTC)))
+        await store.inbox.save_and_schedule_looks(
+            ReceivedDelivery("d-1", "read.completed", "company-1", datetime.now(UTC))
+        )
         assert await looked_at(shared, urgent=True) == ["ann"]
 
     async def test_where_the_clock_is_put_back_what_waits_waits_no_longer_than_it_was_to(
@@ -483,9 +485,9 @@ class _OutOfReachOnce(Due):
         self.is_to_fail = False
         self.is_asked, self.may_fail = asyncio.Event(), asyncio.Event()
 
-    async def ask(self, asks: Mapping[str, Ask], *, at_once: bool = False) -> None:
+    async def schedule_looks(self, asks: Mapping[str, Ask], *, at_once: bool = False) -> None:
         if not self.is_to_fail:
-            await super().ask(asks, at_once=at_once)
+            await super().schedule_looks(asks, at_once=at_once)
             return
         self.is_to_fail = False
         self.is_asked.set()
@@ -498,7 +500,7 @@ async def test_no_look_counts_as_made_before_what_it_leads_to_is_written_though_
 ) -> None:
     async with open_database(f"sqlite:///{tmp_path}/state.db") as database:
         due = _OutOfReachOnce(database)
-        await due.ask({"ann": Ask()})
+        await due.schedule_looks({"ann": Ask()})
         async with open_state_queue(due, US) as queue:
             work = await queue.get_urgent()
             due.is_to_fail = True
@@ -538,7 +540,7 @@ async def test_who_was_claimed_just_before_the_state_was_out_of_reach_is_handed_
                 await asyncio.wait_for(queue.get(), 300)
             asking = asyncio.create_task(queue.get())
             for _ in range(2):
-                await queue.beat()
+                await queue.beat_and_reap()
             await asyncio.wait([asking], timeout=20)
             assert asking.done(), "in work for good, and looked at by nobody"
             await queue.done(await asking)

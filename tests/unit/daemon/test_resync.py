@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.daemon.context import DaemonState
-from controller.daemon.jobs.resync import PARTS_OF_INTERVAL, Resync, due_for_resync
+from controller.daemon.jobs.resync import PARTS_OF_INTERVAL, Resync, select_due_for_resync
 from controller.daemon.loop import split_into_passes
 from controller.daemon.workqueue import EVERYONE, Lane, WorkQueue
 from controller.model.controller_status import ControllerStatus
@@ -29,7 +29,7 @@ def test_nobody_is_ever_older_than_an_interval_and_a_part_and_nobody_is_looked_a
     end = now + timedelta(seconds=seconds)
     while now < end:
         now += TICK
-        for name in due_for_resync(names, looked_at, now, HOUR):
+        for name in select_due_for_resync(names, looked_at, now, HOUR):
             looked_at[name] = now
             looks[name] += 1
         assert all(now - at <= HOUR + TICK for at in looked_at.values())
@@ -41,7 +41,7 @@ def test_ten_thousand_are_spread_evenly_over_the_interval() -> None:
     looked_at = dict.fromkeys(names, START)
     numbers = []
     for part in range(1, PARTS_OF_INTERVAL + 1):
-        due = due_for_resync(names, looked_at, START + part * TICK, HOUR)
+        due = select_due_for_resync(names, looked_at, START + part * TICK, HOUR)
         looked_at.update(dict.fromkeys(due, START + part * TICK))
         numbers.append(len(due))
     assert sum(numbers) == 10_000
@@ -50,8 +50,8 @@ def test_ten_thousand_are_spread_evenly_over_the_interval() -> None:
 
 def test_whoever_was_looked_at_for_another_reason_since_its_moment_is_left_to_the_next() -> None:
     after_the_moment = START + HOUR
-    assert due_for_resync(["ann"], {"ann": after_the_moment}, after_the_moment, HOUR) == []
-    assert due_for_resync(["never looked at"], {}, START, HOUR) == [], "that is for the look at everyone"
+    assert select_due_for_resync(["ann"], {"ann": after_the_moment}, after_the_moment, HOUR) == []
+    assert select_due_for_resync(["never looked at"], {}, START, HOUR) == [], "that is for the look at everyone"
 
 
 async def test_once_the_clock_was_put_back_everyone_is_looked_at_and_then_in_turn_again() -> None:

@@ -99,7 +99,7 @@ class Machine:
     async def beat(self) -> None:
         process = ProcessIdentity(self.name, 1, "mark", "run")
         revision = self.watcher.fleet.digest
-        await self.store.controllers.record_alive(
+        await self.store.controllers.record_alive_and_prune(
             process, self.clock(), revision=revision, report_only=False, failure=None
         )
 
@@ -107,7 +107,7 @@ class Machine:
         """Whether it may write."""
         await self.watcher.reload_if_changed()
         await self.watcher.reload_if_changed()
-        await self.keeper.update()
+        await self.keeper.update_revision_in_force()
         await self.beat()
         return self.keeper.report_only_reason is None
 
@@ -168,10 +168,10 @@ async def test_one_that_only_reports_records_nothing_by_other_manifests_than_tho
         assert await keeping.look()
         trying = Machine(store, tmp_path, "trying", "ann", "bob", clock=clock)
         trying.keeper.proposes = False
-        await trying.keeper.update()
+        await trying.keeper.update_revision_in_force()
         assert "nothing is recorded" in str(trying.keeper.report_only_reason)
         clock.now += timedelta(hours=1)
-        await trying.keeper.update()
+        await trying.keeper.update_revision_in_force()
         assert trying.keeper.report_only_reason is None, "nobody keeps the fleet at others any more"
         in_force = await store.revisions.load(RevisionStatus.IN_FORCE)
         assert in_force
@@ -215,7 +215,7 @@ class Follower:
         for _ in range(2):
             await self.keeper.keep_checked_out()
             await self.watcher.reload_if_changed()
-        await self.keeper.update()
+        await self.keeper.update_revision_in_force()
         in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
         return in_force.revision.git_commit if in_force else None
 
@@ -254,7 +254,7 @@ async def test_a_mirror_that_lags_behind_holds_nothing_and_a_commit_that_is_gone
     assert await follower.poll() == follower.first
     elsewhere = Revision("other", "f" * 40, str(follower.source.address))
     assert await follower.store.revisions.put_in_force(elsewhere, instead_of=1, at=NOON, by="another machine")
-    await follower.keeper.update()
+    await follower.keeper.update_revision_in_force()
     second = follower.repository.commit({"bob.yaml": MERCHANT % "bob"})
     assert await follower.poll() == elsewhere.git_commit
     assert await follower.store.revisions.load(RevisionStatus.HELD) is None
@@ -296,7 +296,7 @@ async def test_no_question_waits_for_a_clock_that_was_put_back(follower: Followe
     assert await follower.poll() == follower.first
     lost = Revision("other", "f" * 40, str(follower.source.address))
     assert await follower.store.revisions.put_in_force(lost, instead_of=1, at=NOON, by="another machine")
-    await follower.keeper.update()
+    await follower.keeper.update_revision_in_force()
     follower.repository.commit({"bob.yaml": MERCHANT % "bob"})
     await follower.poll()
     follower.clock.now -= timedelta(hours=5)

@@ -26,7 +26,7 @@ async def statuses_shown(tmp_path: Path, now: datetime, own: dict[str, datetime]
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
         view = SharedView(store, state, lambda: MANIFESTS, lambda: now)
         await view.update()
-        await store.last_looks.save(elsewhere)
+        await store.last_looks.save_if_newer(elsewhere)
         for _ in range(UPDATES_PER_COMPLETE_ONE):
             await view.update()
     assert state.latest.plan
@@ -52,7 +52,7 @@ async def test_whom_another_process_has_looked_at_since_a_revision_is_none_of_th
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
         view = SharedView(store, state, lambda: MANIFESTS, lambda: LATER)
         for seconds, left in ((-1, {"acme", "bakery"}), (1, {"bakery"})):
-            await store.last_looks.save([row(in_sync("acme"), NOON + timedelta(seconds=seconds))])
+            await store.last_looks.save_if_newer([row(in_sync("acme"), NOON + timedelta(seconds=seconds))])
             await view.update()
             assert state.revised == left
 
@@ -67,6 +67,6 @@ async def test_whom_a_pass_elsewhere_did_not_come_to_is_of_the_revision_still(tm
     async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
         for name, outcome in outcomes.items():
             changing = Plan(name, PlanStatus.CHANGE, changes=(change,))
-            await store.last_looks.save([LastLookRow(name, LATER, encode(changing), encode(outcome))])
+            await store.last_looks.save_if_newer([LastLookRow(name, LATER, encode(changing), encode(outcome))])
         await SharedView(store, state, lambda: MANIFESTS, lambda: LATER).update()
     assert state.revised == {"bakery"}

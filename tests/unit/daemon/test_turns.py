@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.daemon.jobs.data_refresher import select_stale
 from controller.daemon.jobs.merchant_backoff import MerchantBackoff
-from controller.daemon.jobs.sync_poller import expected_to_sync, select_next
+from controller.daemon.jobs.sync_poller import select_expected_to_sync, select_next
 from controller.model.errors import TransientError
 from controller.model.holds import HeldBy, Hold
 from controller.model.plan import Condition, ConditionStatus, DataAge, Plan, PlanStatus
@@ -39,7 +39,7 @@ def read(**hours_ago: float) -> dict[str, LastSyncRow]:
 
 def test_only_who_is_ready_has_syncs_to_read() -> None:
     assert names(
-        expected_to_sync([plan("a"), plan("b", ConditionStatus.FALSE), plan("c", ConditionStatus.UNKNOWN)])
+        select_expected_to_sync([plan("a"), plan("b", ConditionStatus.FALSE), plan("c", ConditionStatus.UNKNOWN)])
     ) == ["a"]
 
 
@@ -85,9 +85,9 @@ def test_who_was_asked_for_before_the_clock_was_put_back_is_asked_for_again() ->
 
 def test_who_failed_before_the_clock_was_put_back_has_its_turn() -> None:
     backoff = MerchantBackoff()
-    backoff.record_or_raise("a", TransientError("no answer"), USUAL_NOW, "sync_status_unreadable")
+    backoff.record_failure_or_raise("a", TransientError("no answer"), USUAL_NOW, "sync_status_unreadable")
     turns = [
-        names(backoff.not_backing_off([plan("a", hours=1)], USUAL_NOW + timedelta(minutes=minutes)))
+        names(backoff.select_not_backing_off([plan("a", hours=1)], USUAL_NOW + timedelta(minutes=minutes)))
         for minutes in (0, 2, -300)
     ]
     assert turns == [[], ["a"], ["a"]]

@@ -49,7 +49,7 @@ def cache(tmp_path: Path) -> Path:
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were parsed, as they are."""
     files: list[str] = []
-    read_each = yaml_reader.read_each
+    read_each = yaml_reader.parse_yaml_lazily
 
     def noted(content: bytes, file: str, diagnostics: list[Diagnostic]) -> Iterator[ParsedDocument]:
         files.append(Path(file).name)

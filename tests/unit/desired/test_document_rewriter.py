@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.desired.document_rewriter import rewrite_merchant
-from controller.desired.yaml_reader import read
+from controller.desired.yaml_reader import parse_yaml
 from controller.desired.yaml_writer import NewManifest
 
 LINED = """\
@@ -45,7 +45,7 @@ NEW = NewManifest("Merchant", "acme", {"profile": "xero", "enabled": False, "sch
 
 
 def documents(content: bytes) -> list[Any]:
-    return [node.value for node in read(content, "f").documents]
+    return [node.value for node in parse_yaml(content, "f").documents]
 
 
 @given(st.lists(st.tuples(others, marks), max_size=3), st.sampled_from(WAYS), st.lists(st.tuples(marks, others)))

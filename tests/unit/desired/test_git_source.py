@@ -84,22 +84,22 @@ def test_commits_are_in_order_as_their_history_says(tmp_path: Path) -> None:
     repository.reset(first)
     other = repository.commit({"a.yaml": "beside"})
     assert source.fetch_head() == other
-    assert source.order(second, first) is CommitOrder.NEWER
-    assert source.order(first, second) is CommitOrder.OLDER
-    assert source.order(other, second) is CommitOrder.NEITHER
-    assert source.order(other, other) is CommitOrder.SAME
+    assert source.compare_commits(second, first) is CommitOrder.NEWER
+    assert source.compare_commits(first, second) is CommitOrder.OLDER
+    assert source.compare_commits(other, second) is CommitOrder.NEITHER
+    assert source.compare_commits(other, other) is CommitOrder.SAME
 
 
 def test_while_the_repository_is_away_what_was_fetched_before_is_there(tmp_path: Path) -> None:
     repository = GitRepository(tmp_path / "git")
     source = source_of(repository, tmp_path)
-    assert source.fetched_head() is None
+    assert source.last_fetched_head() is None
     commit = repository.commit({"a.yaml": "1"})
     assert source.check_out(source.fetch_head()).is_dir()
     repository.bare.rename(tmp_path / "away")
     with pytest.raises(GitUnavailable, match=r"cannot be read: .*does not"):
         source.fetch_head()
-    assert source.fetched_head() == commit
+    assert source.last_fetched_head() == commit
     assert (source.check_out(commit) / "a.yaml").read_text() == "1"
 
 
@@ -120,9 +120,11 @@ def test_of_a_commit_that_was_never_here_nobody_knows_how_it_stands(tmp_path: Pa
     commit = repository.commit({"a.yaml": "1"})
     source.fetch_head()
     elsewhere = repository.commit({"a.yaml": "2"})
-    assert source.order(commit, elsewhere) is CommitOrder.UNKNOWN, "it is not asked for: that would be a request a look"
+    assert source.compare_commits(commit, elsewhere) is CommitOrder.UNKNOWN, (
+        "it is not asked for: that would be a request a look"
+    )
     source.fetch_head()
-    assert source.order(commit, elsewhere) is CommitOrder.OLDER
+    assert source.compare_commits(commit, elsewhere) is CommitOrder.OLDER
 
 
 def test_a_clone_or_folder_that_somebody_deleted_is_made_anew(tmp_path: Path) -> None:
@@ -131,11 +133,11 @@ def test_a_clone_or_folder_that_somebody_deleted_is_made_anew(tmp_path: Path) ->
     commit = repository.commit({"a.yaml": "1"})
     root = source.check_out(source.fetch_head())
     shutil.rmtree(root)
-    source.keep(commit)
+    source.keep_tree(commit)
     assert (root / "a.yaml").read_text() == "1"
     shutil.rmtree(tmp_path / "cache")
     assert source.fetch_head() == commit
-    source.keep(commit)
+    source.keep_tree(commit)
     assert (root / "a.yaml").read_text() == "1"
 
 
@@ -149,7 +151,7 @@ def test_of_a_branch_with_a_commit_a_minute_only_the_folders_in_use_are_kept(tmp
     two_hours_ago = time.time() - 7200
     for each in roots:
         os.utime(each, (two_hours_ago, two_hours_ago))
-    source.keep(commit)
+    source.keep_tree(commit)
     assert [each.exists() for each in roots] == [False, False, True]
 
 
@@ -166,7 +168,7 @@ def test_a_folder_whose_deletion_was_cut_short_is_never_taken_for_the_commit(tmp
     child = os.fork()
     if not child:
         _die_at_second_removal()
-        source.keep(second)
+        source.keep_tree(second)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9, "it died in the middle"
     assert len(list(source.check_out(first).iterdir())) == 4
@@ -198,7 +200,7 @@ def test_two_commits_that_git_could_not_compare_are_not_told_as_unrelated(
     git.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     with pytest.raises(GitUnavailable):
-        source.order(second, first)
+        source.compare_commits(second, first)
 
 
 def test_what_a_killed_git_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
@@ -270,7 +272,7 @@ def test_a_git_that_cannot_be_started_is_a_repository_that_cannot_be_read_now(
     monkeypatch.setenv("PATH", str(tmp_path))
     source = GitSource(parse_git_address("git+https://host/repo"), tmp_path)
     with pytest.raises(GitUnavailable, match="git cannot be started here: Permission denied"):
-        source.order("a" * 40, "b" * 40)
+        source.compare_commits("a" * 40, "b" * 40)
 
 
 def test_a_machine_without_git_is_told_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from controller.cli.main import group
 from controller.desired.json_schema import json_schema
 from controller.desired.loader import load_fleet
-from controller.desired.yaml_reader import YamlNode, read
+from controller.desired.yaml_reader import YamlNode, parse_yaml
 from controller.model.desired import DriftPolicy, LinkState
 
 EXAMPLES = Path(__file__).parents[3] / "manifests"
@@ -28,7 +28,7 @@ GOOD: dict[str, Any] = {
 
 def documents() -> list[YamlNode]:
     files = sorted(EXAMPLES.rglob("*.yaml"))
-    return [document for file in files for document in read(file.read_bytes(), str(file)).documents]
+    return [document for file in files for document in parse_yaml(file.read_bytes(), str(file)).documents]
 
 
 def test_the_schema_is_a_schema_and_the_command_prints_it() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.desired.yaml_editor import FileEdits, set_value
-from controller.desired.yaml_reader import read
+from controller.desired.yaml_reader import parse_yaml
 
 LINED = """\
 # who they are
@@ -175,5 +175,7 @@ words = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, ma
 def test_any_text_can_be_written(word: str, way: str) -> None:
     content = set_value(way.encode(), "Merchant", "acme", (*ACCOUNTS, "sales"), {"name": word})
     if content is not None:
-        (value,) = [node.get(*ACCOUNTS, "sales", "name") for node in read(content, "").documents if node.get("spec")]
+        (value,) = [
+            node.get(*ACCOUNTS, "sales", "name") for node in parse_yaml(content, "").documents if node.get("spec")
+        ]
         assert value is not None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.desired.yaml_formatter import format_manifests
-from controller.desired.yaml_reader import read
+from controller.desired.yaml_reader import parse_yaml
 from tests.unit.desired.test_yaml_editor import LINED, WAYS
 
 UNTIDY = """\
@@ -89,8 +89,8 @@ def test_what_stands_above_all_stays_there_whichever_key_comes_first() -> None:
 def test_what_is_laid_out_stays_as_it_is_and_means_the_same(text: str) -> None:
     once = formatted(text)
     assert formatted(once) == once
-    assert [each.value for each in read(once.encode(), "").documents] == [
-        each.value for each in read(text.encode(), "").documents
+    assert [each.value for each in parse_yaml(once.encode(), "").documents] == [
+        each.value for each in parse_yaml(text.encode(), "").documents
     ]
 
 
@@ -149,9 +149,9 @@ apiVersion: v
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=10), st.sampled_from(["\n", "\r\n"]))
 def test_whatever_is_laid_out_means_what_it_meant_and_is_laid_out_once_for_all(lines: list[str], ending: str) -> None:
     content = ending.join(lines).encode()
-    before = read(content, "")
+    before = parse_yaml(content, "")
     after = format_manifests(content)
     if before.diagnostics or after is None:
         return
-    assert [each.value for each in read(after, "").documents] == [each.value for each in before.documents]
+    assert [each.value for each in parse_yaml(after, "").documents] == [each.value for each in before.documents]
     assert format_manifests(after) == after

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.desired.yaml_reader import Position, YamlNode, read, read_each
+from controller.desired.yaml_reader import Position, YamlNode, parse_yaml, parse_yaml_lazily
 from controller.model.desired import Diagnostic
 
 
 def only(text: str) -> YamlNode:
-    found = read(text.encode(), "f.yaml")
+    found = parse_yaml(text.encode(), "f.yaml")
     assert found.diagnostics == ()
     (document,) = found.documents
     return document
@@ -81,20 +81,20 @@ def test_keys_are_text_as_written() -> None:
 
 def test_what_stands_before_a_mistake_is_read() -> None:
     diagnostics: list[Diagnostic] = []
-    found = list(read_each(b"a: 1\n---\n[", "f.yaml", diagnostics))
+    found = list(parse_yaml_lazily(b"a: 1\n---\n[", "f.yaml", diagnostics))
     assert [(document.node.value, document.is_incomplete) for document in found] == [({"a": 1}, False)]
     assert str(diagnostics[0]).startswith("f.yaml:")
 
 
 def test_what_could_not_be_read_whole_is_said_of_its_document_alone() -> None:
-    found = read_each(b"a: 1\n---\nb: !x 2\n---\nc: 3\n", "f.yaml", [])
+    found = parse_yaml_lazily(b"a: 1\n---\nb: !x 2\n---\nc: 3\n", "f.yaml", [])
     assert [document.is_incomplete for document in found] == [False, True, False]
 
 
 def test_only_one_document_of_a_file_has_its_nodes_in_memory() -> None:
     """A fleet of thousands may stand in one file."""
     before = count_nodes()
-    for _ in read_each(b"a: {b: c}\n---\n" * 20, "f.yaml", []):
+    for _ in parse_yaml_lazily(b"a: {b: c}\n---\n" * 20, "f.yaml", []):
         assert count_nodes() - before <= 2 * 3, "of this document, and of the one before it while this one is read"
 
 
@@ -103,18 +103,18 @@ def count_nodes() -> int:
 
 
 def test_a_tab_is_named_as_what_it_is() -> None:
-    (complaint,) = read(b"a:\n\tb: 1\n", "f.yaml").diagnostics
+    (complaint,) = parse_yaml(b"a:\n\tb: 1\n", "f.yaml").diagnostics
     assert (complaint.line, complaint.column) == (2, 1)
     assert "tabs" in complaint.remedy
 
 
 def test_a_byte_order_mark_is_no_mistake() -> None:
-    assert read("\ufeffa: 1".encode(), "f.yaml").documents[0].value == {"a": 1}
+    assert parse_yaml("\ufeffa: 1".encode(), "f.yaml").documents[0].value == {"a": 1}
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_whatever_the_bytes_there_are_documents_or_addressed_complaints(content: bytes) -> None:
-    found = read(content, "f.yaml")
+    found = parse_yaml(content, "f.yaml")
     assert all(complaint.line > 0 and complaint.column > 0 for complaint in found.diagnostics)
 
 
@@ -123,5 +123,5 @@ YAMLISH = st.text(alphabet="ab:-[]{},&*!|>?#\"'%@` \n\t01.", max_size=80)
 
 @given(YAMLISH)
 def test_whatever_looks_like_yaml_too(text: str) -> None:
-    found = read(text.encode(), "f.yaml")
+    found = parse_yaml(text.encode(), "f.yaml")
     assert all(complaint.line > 0 and complaint.column > 0 for complaint in found.diagnostics)

@@ -15,7 +15,7 @@ from controller.model.names import nfc
 
 
 def read_back(text: str) -> list[object]:
-    found = source.read(text.encode(), "written.yaml")
+    found = source.parse_yaml(text.encode(), "written.yaml")
     assert found.diagnostics == ()
     return [node.value for node in found.documents]
 

@@ -50,7 +50,7 @@ def test_a_row_that_came_and_went_between_two_pulls_was_never_seen() -> None:
     world = World()
     company_id, link = merchant(world)
     made = books.add_row(world, company_id, "gbol", "customers", {"customerName": "Ghost"})
-    books.delete_row(world, company_id, "gbol", "customers", made["id"])
+    books.mark_row_deleted(world, company_id, "gbol", "customers", made["id"])
     pull(world, company_id, link, "customers")
 
     assert made["id"] not in held(world, company_id, link, "customers")
@@ -60,7 +60,7 @@ def test_a_row_that_was_pulled_and_then_deleted_stays_marked() -> None:
     world = World()
     company_id, link = merchant(world)
     row_id, *_ = held(world, company_id, link)
-    books.delete_row(world, company_id, "gbol", "chartOfAccounts", row_id)
+    books.mark_row_deleted(world, company_id, "gbol", "chartOfAccounts", row_id)
     pull(world, company_id, link)
     pull(world, company_id, link)
 
@@ -72,7 +72,7 @@ def test_a_first_pull_of_edited_books_leaves_out_what_was_deleted_before() -> No
     (company,) = seeding.seed_companies(world, seeding.SeedRequest(1, "gbol", "pending", "m-"))
     link = company.connections[1].id
     row = books.rows(company, "gbol", "chartOfAccounts")[0]
-    books.delete_row(world, company.id, "gbol", "chartOfAccounts", row["id"])
+    books.mark_row_deleted(world, company.id, "gbol", "chartOfAccounts", row["id"])
     pull(world, company.id, link)
 
     assert row["id"] not in held(world, company.id, link)

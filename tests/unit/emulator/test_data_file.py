@@ -47,7 +47,7 @@ def act_on(world: World, company: CompanyRecord, what: str, number: int) -> None
         configuration.edit_in_portal(world, company, {"x": number, "enabled": True})
     elif what == "connect":
         connections.create(world, company.id, "gbol")
-    link = next(iter(connections.of_type(world.companies[company.id], "Accounting")), None)
+    link = next(iter(connections.list_of_type(world.companies[company.id], "Accounting")), None)
     if link is None:
         return
     if what == "authorise":
@@ -76,11 +76,11 @@ def test_whatever_happened_reads_back_as_it_was(
         act(world, what, number)
         if saved:
             file.save(world)
-    file.close(world)
+    file.save_and_close(world)
 
     again, file = World(), DataFile(path)
     file.load_into(again)
-    file.close(again)
+    file.save_and_close(again)
 
     assert contents(again) == contents(world)
     assert again.clock.offset == world.clock.offset
@@ -96,7 +96,7 @@ def test_a_save_without_changes_writes_nothing(tmp_path: Path) -> None:
         file.save(world)
         assert other.execute("SELECT value FROM facts ORDER BY name").fetchall() == before
     other.close()
-    file.close(world)
+    file.save_and_close(world)
 
 
 def test_the_database_of_somebody_else_is_refused(tmp_path: Path) -> None:

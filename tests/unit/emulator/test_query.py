@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.emulator.http.query import compile_query, paginate_json
+from controller.emulator.http.query import compile_query, queried_page_json
 from controller.emulator.service.errors import ApiError
 
 MALFORMED = "Error parsing query - Malformed query."
@@ -32,12 +32,12 @@ COMPANIES: list[dict[str, Any]] = [
 
 
 def chosen(query: str, items: Sequence[dict[str, Any]] = ACCOUNTS, kind: str = "Account", **params: str) -> list[str]:
-    return [item["id"] for item in paginate_json(items, {"query": query, **params}, "/x", kind)["results"]]
+    return [item["id"] for item in queried_page_json(items, {"query": query, **params}, "/x", kind)["results"]]
 
 
 def complaint(params: dict[str, str], kind: str = "Account") -> tuple[int, str]:
     with pytest.raises(ApiError) as raised:
-        paginate_json(ACCOUNTS, params, "/x", kind)
+        queried_page_json(ACCOUNTS, params, "/x", kind)
     return raised.value.status, raised.value.error
 
 
@@ -189,13 +189,13 @@ def test_ordering_by_an_unknown_field_is_refused() -> None:
 
 
 def test_query_and_order_work_together_and_the_total_counts_what_matched() -> None:
-    answer = paginate_json(ACCOUNTS, {"query": "type=Asset", "orderBy": "-id", "pageSize": "1"}, "/x", "Account")
+    answer = queried_page_json(ACCOUNTS, {"query": "type=Asset", "orderBy": "-id", "pageSize": "1"}, "/x", "Account")
     assert [item["id"] for item in answer["results"]] == ["3"]
     assert answer["totalResults"] == 2
 
 
 def test_the_envelope_has_its_five_members_and_canonical_links() -> None:
-    assert paginate_json([], {}, "/companies", "Company") == {
+    assert queried_page_json([], {}, "/companies", "Company") == {
         "results": [],
         "pageNumber": 1,
         "pageSize": 100,
@@ -206,7 +206,7 @@ def test_the_envelope_has_its_five_members_and_canonical_links() -> None:
 
 def test_next_and_previous_appear_only_where_there_is_one() -> None:
     links = [
-        sorted(paginate_json(ACCOUNTS, {"page": number, "pageSize": "2"}, "/x", "Account")["_links"])
+        sorted(queried_page_json(ACCOUNTS, {"page": number, "pageSize": "2"}, "/x", "Account")["_links"])
         for number in ("1", "2", "3")
     ]
     assert links == [
@@ -217,9 +217,9 @@ def test_next_and_previous_appear_only_where_there_is_one() -> None:
 
 
 def test_links_carry_the_query_encoded_once() -> None:
-    href = paginate_json(ACCOUNTS, {"query": "name=Till cash", "pageSize": "5"}, "/x", "Account")["_links"]["current"][
-        "href"
-    ]
+    href = queried_page_json(ACCOUNTS, {"query": "name=Till cash", "pageSize": "5"}, "/x", "Account")["_links"][
+        "current"
+    ]["href"]
     assert href == "/x?page=1&pageSize=5&query=name%3DTill%20cash"
     assert parse_qs(urlsplit(href).query)["query"] == ["name=Till cash"]
 
@@ -250,7 +250,7 @@ def test_without_a_query_no_item_is_looked_at() -> None:
             assert isinstance(index, slice)
             return range(*index.indices(len(self)))
 
-    answer = paginate_json(Lazy(), {"page": "2", "pageSize": "5000"}, "/companies", "Company")
+    answer = queried_page_json(Lazy(), {"page": "2", "pageSize": "5000"}, "/companies", "Company")
     assert answer["results"] == list(range(5000, 10_000))
     assert answer["totalResults"] == 10_000
 
@@ -284,7 +284,7 @@ def test_every_well_formed_expression_agrees_with_another_parser(expression: str
 def test_any_text_is_either_read_or_refused_with_400(text: str) -> None:
     refused = None
     try:
-        paginate_json(ACCOUNTS, {"query": text}, "/x", "Account")
+        queried_page_json(ACCOUNTS, {"query": text}, "/x", "Account")
     except ApiError as refusal:
         refused = refusal.status
     assert refused in (None, 400)

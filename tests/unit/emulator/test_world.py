@@ -84,33 +84,33 @@ def sown(world: World, count: int = 1) -> None:
 
 def test_the_world_before_the_last_write_is_exactly_that() -> None:
     world = World()
-    with world.write_transaction():
+    with world.keeping_previous_world():
         sown(world)
     before, moment = dict(world.companies), world.now()
-    with world.write_transaction():
+    with world.keeping_previous_world():
         sown(world)
         world.table("rules")["r"] = {"id": "r"}
 
-    earlier = present(world.before_last_write(5.0))
+    earlier = present(world.world_before_last_write(5.0))
 
     assert dict(earlier.companies) == before
     assert earlier.table("rules") == {}
     assert earlier.now() >= moment
     assert earlier.now() == earlier.now()
     world.clock.advance(timedelta(seconds=6))
-    assert world.before_last_write(5.0) is None
+    assert world.world_before_last_write(5.0) is None
 
 
 def test_what_changed_nothing_or_was_refused_was_no_write() -> None:
     world = World()
-    with world.write_transaction():
+    with world.keeping_previous_world():
         sown(world)
-    with world.write_transaction():
+    with world.keeping_previous_world():
         pass
-    with pytest.raises(ApiError), world.write_transaction():
+    with pytest.raises(ApiError), world.keeping_previous_world():
         raise ApiError(400, "no")
 
-    assert not present(world.before_last_write(5.0)).companies
+    assert not present(world.world_before_last_write(5.0)).companies
 
 
 def test_a_reset_leaves_nothing_and_puts_the_settings_back() -> None:

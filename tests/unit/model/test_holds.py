@@ -7,7 +7,7 @@ import pytest
 
 import controller
 from controller.model.finding_evidence import EVIDENCE_BY_CODE, NOT_IGNORABLE
-from controller.model.holds import HOLD_MEANINGS, HeldBy, Hold, count_closed
+from controller.model.holds import HOLD_MEANINGS, HeldBy, Hold, count_closed_by_word
 
 MAY_NAME_WHAT_CLOSES = {"model/holds.py", "planning/holds.py", "desired/compile.py"}
 
@@ -24,8 +24,8 @@ def test_a_merchant_that_is_closed_says_so_by_a_finding_that_nobody_can_ignore(b
 
 def test_closed_merchants_are_counted_by_their_word_and_others_not_at_all() -> None:
     holds = [Hold(HeldBy.SUSPENSION, "suspended: an audit"), Hold(HeldBy.LIMIT, "over the limit"), None]
-    assert count_closed(holds) == {"suspended": 1}
-    assert count_closed([None]) == {"suspended": 0}
+    assert count_closed_by_word(holds) == {"suspended": 1}
+    assert count_closed_by_word([None]) == {"suspended": 0}
 
 
 def test_only_its_own_door_names_a_kind_of_hold_that_closes() -> None:

@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.model.field_values import LocalTime
-from controller.model.local_times import explain_utc_hour, local_time_problem, midnight_utc, time_zone_problem, utc_hour
+from controller.model.local_times import (
+    explain_utc_hour,
+    local_midnight,
+    local_time_problem,
+    time_zone_problem,
+    utc_hour,
+)
 from controller.model.zones import time_zone, time_zone_names
 
 ZONES = sorted(time_zone_names())
@@ -115,12 +121,12 @@ def test_what_is_no_zone_is_told(zone: str) -> None:
 
 
 def test_a_date_is_its_midnight_in_the_zone() -> None:
-    assert midnight_utc(date(2026, 12, 1), "America/New_York") == datetime(2026, 12, 1, 5, tzinfo=UTC)
-    assert midnight_utc(date(2026, 12, 1), None) == datetime(2026, 12, 1, tzinfo=UTC)
+    assert local_midnight(date(2026, 12, 1), "America/New_York") == datetime(2026, 12, 1, 5, tzinfo=UTC)
+    assert local_midnight(date(2026, 12, 1), None) == datetime(2026, 12, 1, tzinfo=UTC)
 
 
 def test_a_midnight_that_a_gap_skips_shifts_forward() -> None:
-    assert midnight_utc(date(2027, 9, 5), "America/Santiago") == datetime(2027, 9, 5, 4, tzinfo=UTC)
+    assert local_midnight(date(2027, 9, 5), "America/Santiago") == datetime(2027, 9, 5, 4, tzinfo=UTC)
 
 
 def test_the_words_for_a_moved_hour_name_the_offset_and_its_end() -> None:

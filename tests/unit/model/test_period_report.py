@@ -130,8 +130,8 @@ def test_the_trend_of_a_status_is_its_last_number_of_each_day() -> None:
         (NOW - DAY, {MerchantStatus.IN_SYNC: 3, MerchantStatus.DRIFTED: 2}),
     ]
     drifted, in_sync = report(memory(samples=samples)).trends
-    assert (drifted.status, drifted.known, drifted.counts[-3:]) == (MerchantStatus.DRIFTED, (0, 2), (0, 2, None))
-    assert (in_sync.status, in_sync.known) == (MerchantStatus.IN_SYNC, (5, 3))
+    assert (drifted.status, drifted.known_counts, drifted.counts[-3:]) == (MerchantStatus.DRIFTED, (0, 2), (0, 2, None))
+    assert (in_sync.status, in_sync.known_counts) == (MerchantStatus.IN_SYNC, (5, 3))
     page = period_report_html(report(memory(samples=samples)))
     assert '<th scope="row">in sync</th><td class="number">5</td>' in page
     assert "| in sync | 5 | 3 | 5 | 3 |" in period_report_markdown(report(memory(samples=samples)))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from controller.model.controller_status import ControllerStatus, SeenMerchant, merge_pass, merge_seen
+from controller.model.controller_status import ControllerStatus, SeenMerchant, merge_last_looks, merge_pass
 from controller.model.desired import DesiredMerchant, Fleet, LinkState
 from controller.model.merchant_status import plan_after
 from controller.model.plan import (
@@ -49,7 +49,7 @@ def seen(plan: Plan, at: datetime) -> dict[str, SeenMerchant]:
 
 def test_a_process_that_has_not_looked_yet_shows_what_others_saw() -> None:
     kept = seen(in_sync("acme"), NOON) | seen(blocked("bakery"), LATER)
-    latest = merge_seen(ControllerStatus(fleet=MANIFESTS), kept, (fleet(), NOON), MANIFESTS)
+    latest = merge_last_looks(ControllerStatus(fleet=MANIFESTS), kept, (fleet(), NOON), MANIFESTS)
     assert latest.plan
     assert [each.status for each in latest.plan.plans] == [PlanStatus.IN_SYNC, PlanStatus.BLOCKED]
     assert latest.oldest_look_at == NOON
@@ -58,19 +58,23 @@ def test_a_process_that_has_not_looked_yet_shows_what_others_saw() -> None:
 def test_of_each_merchant_the_later_look_is_shown() -> None:
     own = merge_pass(ControllerStatus(), fleet(in_sync("acme"), in_sync("bakery")), MANIFESTS, everyone=True, at=NOON)
     elsewhere = seen(blocked("acme"), LATER) | seen(blocked("bakery"), NOON - timedelta(minutes=5))
-    latest = merge_seen(own, elsewhere, None, MANIFESTS)
+    latest = merge_last_looks(own, elsewhere, None, MANIFESTS)
     assert latest.plan
     assert [each.status for each in latest.plan.plans] == [PlanStatus.BLOCKED, PlanStatus.IN_SYNC]
-    assert merge_seen(latest, elsewhere, None, MANIFESTS) is latest, "nothing new: no page is built anew for it"
+    assert merge_last_looks(latest, elsewhere, None, MANIFESTS) is latest, "nothing new: no page is built anew for it"
 
 
 def test_whoever_has_no_manifest_here_is_not_shown() -> None:
-    latest = merge_seen(ControllerStatus(fleet=MANIFESTS), seen(in_sync("stranger"), NOON), (fleet(), NOON), MANIFESTS)
+    latest = merge_last_looks(
+        ControllerStatus(fleet=MANIFESTS), seen(in_sync("stranger"), NOON), (fleet(), NOON), MANIFESTS
+    )
     assert latest.plan is None
 
 
 def test_nobody_is_called_looked_at_while_one_never_was() -> None:
-    latest = merge_seen(ControllerStatus(fleet=MANIFESTS), seen(in_sync("acme"), NOON), (fleet(), NOON), MANIFESTS)
+    latest = merge_last_looks(
+        ControllerStatus(fleet=MANIFESTS), seen(in_sync("acme"), NOON), (fleet(), NOON), MANIFESTS
+    )
     assert latest.oldest_look_at is None
 
 
@@ -121,7 +125,7 @@ def test_what_a_look_at_some_finds_of_the_fleet_joins_what_was_found_before() ->
 def test_how_the_account_stands_is_shown_as_whoever_looked_last_saw_it() -> None:
     own = merge_pass(ControllerStatus(), fleet(in_sync("acme")), MANIFESTS, everyone=True, at=NOON)
     elsewhere = replace(fleet(), account=Plan("(account)", PlanStatus.DRIFTED))
-    latest = merge_seen(own, {}, (elsewhere, NOON), MANIFESTS)
+    latest = merge_last_looks(own, {}, (elsewhere, NOON), MANIFESTS)
     assert latest.plan
     assert (latest.plan.account, len(latest.plan.plans)) == (elsewhere.account, 1)
-    assert merge_seen(latest, {}, (elsewhere, NOON), MANIFESTS) is latest, "nothing new"
+    assert merge_last_looks(latest, {}, (elsewhere, NOON), MANIFESTS) is latest, "nothing new"

@@ -16,7 +16,7 @@ from controller.model.report import Applied, Failed, Outcome
 from controller.model.severity import Severity
 from controller.model.statement_groups import count_merchants_by_actor, count_merchants_by_severity, group_statements
 from controller.model.statements import (
-    fleet_finding_statements,
+    finding_statements_of_plans,
     merchant_statements,
     plan_statements,
     report_statements,
@@ -76,7 +76,7 @@ def test_an_adoption_and_a_rename_are_said() -> None:
 
 
 def test_drift_says_every_finding_whatever_an_apply_would_do() -> None:
-    (said,) = fleet_finding_statements(fleet(explained()))
+    (said,) = finding_statements_of_plans(fleet(explained()))
     assert (said.subject.kind, said.subject.code, said.remedy) == (None, "mapping-changed", "merchantctl apply")
 
 
@@ -126,7 +126,7 @@ def test_fields_that_change_for_the_same_merchants_are_one_group() -> None:
 def test_sentences_that_differ_only_by_the_name_say_the_same() -> None:
     found = [replace(finding(merchant=name), remedy=f"merchantctl link {name}") for name in ("a-b", "c")]
     (group,) = group_statements(
-        fleet_finding_statements(fleet(*(merchant(each.merchant, findings=(each,)) for each in found)))
+        finding_statements_of_plans(fleet(*(merchant(each.merchant, findings=(each,)) for each in found)))
     )
     assert len(group.lines) == 1
 
@@ -158,7 +158,7 @@ def test_every_statement_is_in_exactly_one_line(said: list[tuple[int, str, str]]
     plans = [merchant(each.merchant, findings=(each,)) for each in findings.values()]
     told = [
         (name, line.example.subject.code, line.example.field)
-        for group in group_statements(fleet_finding_statements(fleet(*plans)))
+        for group in group_statements(finding_statements_of_plans(fleet(*plans)))
         for line in group.lines
         for name in line.merchants
     ]

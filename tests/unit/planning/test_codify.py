@@ -18,8 +18,8 @@ from controller.model.desired import DesiredMerchant
 from controller.model.field_values import RefKind
 from controller.model.observed import Absent, BooksRecord, Unread
 from controller.model.plan import ChangeKind
-from controller.operations.codify import edit_files
-from controller.planning.codify import LiveMerchant, RefusedField, choose_codified
+from controller.operations.codify import compute_file_edits
+from controller.planning.codify import LiveMerchant, RefusedField, choose_fields_to_codify
 from controller.planning.plan import make_plan
 from tests import build
 
@@ -87,9 +87,9 @@ def test_after_codify_a_plan_leaves_the_configuration_or_it_was_said_why(documen
     seen, recorded = build.observed(live, records=gone), build.recorded_state()
     plan = make_plan(desired, seen, recorded, build.USUAL_NOW)
     looked_at = LiveMerchant(desired, plan, live, recorded.last_applied)
-    codified, refused = choose_codified([looked_at], {"acme-coffee": desired}, build.USUAL_NOW)
+    codified, refused = choose_fields_to_codify([looked_at], {"acme-coffee": desired}, build.USUAL_NOW)
 
-    edited, _, unwritable = edit_files(codified, lambda file: files[Path(file).name])
+    edited, _, unwritable = compute_file_edits(codified, lambda file: files[Path(file).name])
     after = files | {Path(file).name: content for file, (_, content) in edited.items()}
     again, complaints = load(after)
     if again is None:
@@ -115,7 +115,7 @@ def test_in_sync_there_is_nothing_to_codify() -> None:
     assert desired is not None
     plan = make_plan(desired, build.observed(), build.recorded_state(), build.USUAL_NOW)
     looked_at = LiveMerchant(desired, plan, build.usual_configuration(), build.recorded_state().last_applied)
-    assert choose_codified([looked_at], {"acme-coffee": desired}, build.USUAL_NOW) == ((), ())
+    assert choose_fields_to_codify([looked_at], {"acme-coffee": desired}, build.USUAL_NOW) == ((), ())
 
 
 @pytest.mark.parametrize("field", ["enabled", "schedule.startDate"])
@@ -126,6 +126,6 @@ def test_a_refusal_names_its_merchant_and_field(field: str) -> None:
     live = build.usual_configuration(patch)
     plan = make_plan(desired, build.observed(live), build.recorded_state(), build.USUAL_NOW)
     looked_at = LiveMerchant(desired, plan, live, build.recorded_state().last_applied)
-    (codified, (refused,)) = choose_codified([looked_at], {"acme-coffee": desired}, build.USUAL_NOW)
+    (codified, (refused,)) = choose_fields_to_codify([looked_at], {"acme-coffee": desired}, build.USUAL_NOW)
     assert isinstance(refused, RefusedField)
     assert (codified, refused.merchant, refused.field) == ((), "acme-coffee", field)

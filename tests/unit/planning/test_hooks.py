@@ -18,7 +18,7 @@ from controller.model.hooks import (
     RecordedHook,
     SecretRef,
 )
-from controller.planning.hooks import HookMemory, HookPlan, is_proven, plan_hooks
+from controller.planning.hooks import HookMemory, HookPlan, is_replacement_proven, plan_hooks
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 MAIN = Hook(HookKind.CONSUMER, frozenset({"connection.deleted"}), "https://hooks.example.com")
@@ -78,7 +78,7 @@ def test_a_disabled_one_is_not_taken_over() -> None:
 )
 def test_only_a_key_that_nobody_had_before_proves_the_new_one(proven: list[ProvenSource], is_enough: bool) -> None:
     new = RecordedHook(2, replace(DECLARED, secret=SECOND), NOON, remote_id="c2")
-    assert is_proven(replace(BOUND, replaced=True), new, proven) is is_enough
+    assert is_replacement_proven(replace(BOUND, replaced=True), new, proven) is is_enough
 
 
 def test_what_could_not_be_read_is_left_alone() -> None:

@@ -17,7 +17,7 @@ from controller.planning.limits import (
     FleetSize,
     LimitedPlans,
     count_changes,
-    limit_for,
+    effective_limit,
     limit_plans,
 )
 from tests.build import finding_codes
@@ -64,7 +64,7 @@ def names(number: int) -> tuple[str, ...]:
     ],
 )
 def test_a_limit_is_a_floor_or_a_percentage_and_one_more_is_refused(cls: ChangeClass, bound: int, most: int) -> None:
-    assert limit_for(LIMITS[cls], bound) == most
+    assert effective_limit(LIMITS[cls], bound) == most
     assert excesses(plans(most, cls), fleet_size(bound)) == []
     assert excesses(plans(most + 1, cls), fleet_size(bound)) == [(cls.value, most + 1, most, f"--allow {cls.value}")]
 
@@ -106,7 +106,7 @@ def test_a_refusal_names_the_merchants() -> None:
 
 @pytest.mark.parametrize(("bound", "most"), [(5, 1), (19, 1), (20, 2), (1000, 100)])
 def test_a_root_may_lose_one_merchant_or_a_tenth(bound: int, most: int) -> None:
-    assert limit_for(SHRINK_LIMIT, bound) == most
+    assert effective_limit(SHRINK_LIMIT, bound) == most
     assert excesses([], fleet_size(bound, names(most))) == []
     assert excesses([], fleet_size(bound, names(most + 1))) == [("shrink", most + 1, most, "--allow shrink")]
 

@@ -11,7 +11,7 @@ from controller.model.field_values import LOCAL_TIME_PATH, START_DATE_PATH, SYNC
 from controller.model.observed import Observed, RecordedState
 from controller.model.plan import Actor, Direction, Finding, PlanStatus
 from controller.model.zones import TZDATA_VERSION
-from controller.planning.tzdata_changes import source_path, time_sources
+from controller.planning.tzdata_changes import recorded_source_path, time_sources
 from controller.reconcile.persist import last_applied_after
 from tests import build
 from tests.narrowing import expect
@@ -24,7 +24,7 @@ START = expect(datetime, build.desired_merchant().fields[START_DATE_PATH])
 def remembered(hour: int = 1, start: datetime = START, **rules: str) -> RecordedState:
     """What an apply under other rules left: it set `hour` and `start` from the very words of today's manifest."""
     made = {path: text.replace(TZDATA_VERSION, OLD) for path, text in time_sources(build.desired_merchant()).items()}
-    notes = {source_path(path): rules.get(path.split(".")[-1], text) for path, text in made.items()}
+    notes = {recorded_source_path(path): rules.get(path.split(".")[-1], text) for path, text in made.items()}
     return build.recorded_state({SYNC_HOUR_PATH: hour, START_DATE_PATH: start, **notes})
 
 
@@ -87,8 +87,8 @@ def test_a_start_that_new_rules_make_later_is_sent_with_its_cause() -> None:
 def test_what_an_hour_and_a_start_were_made_of_is_remembered_with_them() -> None:
     plan = build.make_usual_plan(last=build.recorded_state())
     applied = last_applied_after(plan, build.desired_merchant(), build.recorded_state())
-    assert applied[source_path(SYNC_HOUR_PATH)] == f"00:00 Europe/London {TZDATA_VERSION}"
-    assert expect(str, applied[source_path(START_DATE_PATH)]).endswith(f" Europe/London {TZDATA_VERSION}")
+    assert applied[recorded_source_path(SYNC_HOUR_PATH)] == f"00:00 Europe/London {TZDATA_VERSION}"
+    assert expect(str, applied[recorded_source_path(START_DATE_PATH)]).endswith(f" Europe/London {TZDATA_VERSION}")
 
 
 def test_rules_under_which_live_still_stands_are_remembered_as_long_as_it_does() -> None:
@@ -97,7 +97,7 @@ def test_rules_under_which_live_still_stands_are_remembered_as_long_as_it_does()
     plan = build.make_usual_plan(seen=standing(0, later), last=last)
     applied = last_applied_after(plan, build.desired_merchant(), last)
     assert applied[START_DATE_PATH] == later
-    assert expect(str, applied[source_path(START_DATE_PATH)]).endswith(OLD)
+    assert expect(str, applied[recorded_source_path(START_DATE_PATH)]).endswith(OLD)
     assert (
         build.make_usual_plan(seen=standing(0, later), last=replace(last, last_applied=applied)).findings
         == plan.findings

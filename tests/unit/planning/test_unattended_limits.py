@@ -21,10 +21,15 @@ from controller.model.plan import (
     PlanStatus,
 )
 from controller.planning import unattended_limits
-from controller.planning.limits import LIMITS, FleetSize, LimitedPlans, count_changes, limit_for
-from controller.planning.unattended_limits import HELD_CODE_BY_CLASS, limited_classes, run_limits, waits_for_full_pass
+from controller.planning.limits import LIMITS, FleetSize, LimitedPlans, count_changes, effective_limit
+from controller.planning.unattended_limits import (
+    HELD_CODE_BY_CLASS,
+    limited_classes,
+    limits_of_run,
+    waits_for_full_pass,
+)
 
-RUN_LIMITS = run_limits(LIMITS)
+RUN_LIMITS = limits_of_run(LIMITS)
 REMAP, DISABLE, ENABLE, RENAME = ChangeClass.REMAP, ChangeClass.DISABLE, ChangeClass.ENABLE, ChangeClass.RENAME
 TOLD = Finding("mapping-changed", "", "live moved", "merchantctl apply", Actor.APPLY)
 
@@ -168,7 +173,7 @@ def test_whatever_comes_in_whatever_looks_a_day_never_sees_more_than_the_limits(
         made += Counter(cls for each in after for change in each.changes for cls in limited_classes(change))
         assert [each.merchant for each in after] == [each.merchant for each in seen]
         for cls, floor in RUN_LIMITS.items():
-            assert made[cls] <= (limit_for(floor, bound) if judged else floor[0])
+            assert made[cls] <= (effective_limit(floor, bound) if judged else floor[0])
 
 
 def test_a_class_that_was_released_over_its_floor_parks_nobody_who_needs_nothing_of_it() -> None:

@@ -13,9 +13,9 @@ from controller.model.desired import Fleet
 from controller.planning.unclear_merchant_renames import (
     Declaration,
     Evidence,
+    declarations_after_load,
     find_possible_renames,
     possible_heir_finding,
-    remember_declarations,
     removed_but_unclear_finding,
 )
 
@@ -32,7 +32,7 @@ def fleet(load: Load) -> Fleet:
 def after(*loads: Load, bound: Iterable[str] = ("acme",), configured: Iterable[str] = ("acme",)) -> dict[str, Any]:
     declarations: dict[str, Declaration] = {}
     for load in loads:
-        declarations = remember_declarations(declarations, fleet(load), frozenset(bound), frozenset(configured))
+        declarations = declarations_after_load(declarations, fleet(load), frozenset(bound), frozenset(configured))
     return declarations
 
 

@@ -49,10 +49,10 @@ def test_a_changed_record_is_in_the_books_where_the_last_success_covered_it(
 
 def test_the_books_are_as_old_as_codat_says() -> None:
     sync = Sync("s", 2000, "Complete", "", NOON + HOUR, covers_until=NOON)
-    assert Books.after(sync) == BOOKS
-    assert Books.after(Sync("s", 2000, "", "", NOON)) == Books(NOON, NOON)
-    assert Books.after(None) is None
-    assert Books.after(Sync("s", 2000, "", "", None)) is None
+    assert Books.from_last_success(sync) == BOOKS
+    assert Books.from_last_success(Sync("s", 2000, "", "", NOON)) == Books(NOON, NOON)
+    assert Books.from_last_success(None) is None
+    assert Books.from_last_success(Sync("s", 2000, "", "", None)) is None
 
 
 def test_a_record_that_was_deleted_is_new_when_it_comes_back() -> None:

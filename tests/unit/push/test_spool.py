@@ -29,7 +29,7 @@ def test_a_record_counts_as_it_came_last_and_a_deletion_ends_what_came_before_it
         assert '"totalAmount":9' in bodies(spool)[0].body
         assert list(spool.deletion_portions("orders")) == [["o2", "o3"]]
         assert spool.kinds_by_id("orders", ["o2", "o3"]) == {"o3": {""}}
-        assert spool.deleted_ids("orders", ["o1", "o2"]) == {"o2"}
+        assert spool.ids_to_delete_among("orders", ["o1", "o2"]) == {"o2"}
         assert spool.type_keys == ("orders",)
 
 

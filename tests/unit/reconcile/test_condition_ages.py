@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.model.plan import Condition, ConditionStatus, Plan
-from controller.reconcile.condition_ages import note_conditions, with_condition_ages
+from controller.reconcile.condition_ages import add_condition_ages, record_conditions
 from state import Store, open_state
 from tests.unit.reporting.fleets import NOW, merchant
 
@@ -30,8 +30,8 @@ def plan(mapped: ConditionStatus, ready: ConditionStatus = TRUE) -> Plan:
 async def looked(
     store: Store, at: datetime, mapped: ConditionStatus, ready: ConditionStatus = TRUE
 ) -> dict[str, object]:
-    await note_conditions([plan(mapped, ready)], store, at, everyone=True)
-    (seen,) = await with_condition_ages([plan(mapped, ready)], store)
+    await record_conditions([plan(mapped, ready)], store, at, everyone=True)
+    (seen,) = await add_condition_ages([plan(mapped, ready)], store)
     return {each.type: each.since for each in seen.conditions}
 
 
@@ -62,6 +62,6 @@ async def test_who_stands_as_before_costs_no_write(store: Store) -> None:
 
 async def test_a_look_notes_nothing_of_others(store: Store) -> None:
     await looked(store, NOW, TRUE)
-    await note_conditions([merchant("bakery", conditions=(Condition("Ready", FALSE),))], store, NOW + HOUR, False)
+    await record_conditions([merchant("bakery", conditions=(Condition("Ready", FALSE),))], store, NOW + HOUR, False)
     assert set(await store.conditions.load(["acme", "bakery"])) == {"acme", "bakery"}
     assert (await looked(store, NOW + HOUR, TRUE))["Ready"] == NOW

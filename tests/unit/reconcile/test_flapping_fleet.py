@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from controller.model.plan import Direction
-from controller.reconcile.finding_history import record_and_date_findings
+from controller.reconcile.finding_history import record_look_and_date_findings
 from state import FindingEnding, FindingRow, Store, open_state
 from tests.unit.reconcile.run_of_values import run_at
 from tests.unit.reporting.fleets import NOW, finding, fleet, merchant
@@ -45,7 +45,7 @@ async def test_each_is_compared_with_its_own_history_and_not_with_that_of_all_ot
     drift = finding(field="mapping.sales.sync", direction=Direction.DRIFT)
     plan = fleet(*(merchant(name, findings=(replace(drift, merchant=name),)) for name in names))
     ComparedName.comparisons = 0
-    dated = await record_and_date_findings(plan, replace(run_at(NOW), store=store), NOW)
+    dated = await record_look_and_date_findings(plan, replace(run_at(NOW), store=store), NOW)
     assert {each.findings[-1].code for each in dated.plans} == {"flapping"}
     assert ComparedName.comparisons < 20 * SIZE
 

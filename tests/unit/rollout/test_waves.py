@@ -10,7 +10,7 @@ from hypothesis.strategies._internal.random import ArtificialRandom
 
 from controller.desired.selector import matches_selector
 from controller.model.errors import UsageError
-from controller.rollout.waves import DEFAULT_WAVES, is_selector, split_into_waves
+from controller.rollout.waves import DEFAULT_WAVES, is_selector_or_raise, split_into_waves
 
 NAMES = st.text(st.characters(codec="ascii", categories=["Ll", "Nd"]), min_size=1, max_size=6)
 LABELS = st.dictionaries(st.sampled_from(["tier", "country"]), st.sampled_from(["canary", "gold", "gb"]), max_size=2)
@@ -28,7 +28,7 @@ def test_every_merchant_goes_in_exactly_one_wave_and_the_last_is_never_empty(
     found = split_into_waves(fleet, specs, matches_selector)
     assert sorted(name for wave in found for name in wave) == sorted(fleet)
     assert all(found[-1:])
-    assert all(found) or any(map(is_selector, specs))
+    assert all(found) or any(map(is_selector_or_raise, specs))
 
 
 @given(FLEETS, SPECS, st.randoms())
@@ -49,16 +49,16 @@ def test_the_words_bound_the_waves(fleet: dict[str, Any], specs: list[str]) -> N
     left, gone = dict(fleet), 0
     found = iter(split_into_waves(fleet, specs, matches_selector))
     for spec in specs:
-        if is_selector(spec):
+        if is_selector_or_raise(spec):
             due = [name for name, labels in left.items() if matches_selector(spec, labels)]
             size = len(due)
         elif spec.endswith("%"):
             size = max(0, ceil(len(fleet) * int(spec[:-1]) / 100) - gone)
         else:
             size = min(int(spec), len(left))
-        wave = next(found) if size or (left and is_selector(spec)) else ()
+        wave = next(found) if size or (left and is_selector_or_raise(spec)) else ()
         assert len(wave) == size
-        assert not is_selector(spec) or sorted(wave) == sorted(due)
+        assert not is_selector_or_raise(spec) or sorted(wave) == sorted(due)
         gone += size
         left = {name: labels for name, labels in left.items() if name not in wave}
 
@@ -78,4 +78,4 @@ def test_neighbours_in_the_alphabet_do_not_go_together() -> None:
 @pytest.mark.parametrize("spec", ["0", "0%", "101%", "00", "1.5", "5.0001%", "%", "", "9" * 10])
 def test_a_number_or_a_share_that_is_none_is_refused(spec: str) -> None:
     with pytest.raises(UsageError, match="bad wave"):
-        is_selector(spec)
+        is_selector_or_raise(spec)

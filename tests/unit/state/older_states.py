@@ -9,7 +9,7 @@ from alembic import command
 from sqlalchemy import Connection, make_url
 
 from state import migrations
-from state.database import open_existing_database
+from state.database import open_existing_database_as_is
 
 
 def steps_up_to(last: str) -> Callable[[Connection], None]:
@@ -27,7 +27,7 @@ async def make_older_state(url: str, step: str, fill: Callable[[Connection], obj
     """A state of that step, with the rows that `fill` puts in."""
     if url.startswith("sqlite"):
         _make_empty_file(Path(str(make_url(url).database)))
-    async with open_existing_database(url) as database:
+    async with open_existing_database_as_is(url) as database:
         assert database
         async with database.writing() as connection:
             await connection.run_sync(steps_up_to(step))

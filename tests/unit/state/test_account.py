@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from state import AccountSettingRow, DeliveryProof, ReceivedDelivery, Store, last_deliveries, open_state
+from state import AccountSettingRow, DeliveryProof, ReceivedDelivery, Store, last_proven_times, open_state
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 DECLARED = {"events": ["connection.deleted"], "url": "https://hooks.example.com", "secret": ["env", "FIRST"]}
@@ -27,12 +27,12 @@ async def test_a_setting_keeps_what_was_declared_and_what_was_stored(store: Stor
 
 async def test_one_that_is_bound_takes_the_place_of_the_one_before_and_of_no_other(store: Store) -> None:
     first = await store.hooks.begin("consumer", "main", DECLARED, known_ids=["x"], at=NOON)
-    await store.hooks.bind(first, "c1", NOON)
-    await store.hooks.adopt("rule", "main", DECLARED, "r1", NOON)
+    await store.hooks.bind_and_replace_others(first, "c1", NOON)
+    await store.hooks.adopt_and_replace_others("rule", "main", DECLARED, "r1", NOON)
     second = await store.hooks.begin("consumer", "main", DECLARED, known_ids=["x", "c1"], at=NOON)
     begun = {row.id: row for row in await store.hooks.load()}
     assert (begun[second].remote_id, begun[first].replaced_at) == (None, None), "the old one stays until it is there"
-    await store.hooks.bind(second, "c2", NOON)
+    await store.hooks.bind_and_replace_others(second, "c2", NOON)
     bound = {row.remote_id: row.replaced_at for row in await store.hooks.load()}
     assert bound == {"c1": NOON, "r1": None, "c2": None}
     await store.hooks.mark_gone(first, NOON)
@@ -44,18 +44,18 @@ async def test_a_delivery_moves_its_own_proof_and_no_other(store: Store) -> None
     for number, source, key, minutes in deliveries:
         at = NOON + timedelta(minutes=minutes)
         delivery = ReceivedDelivery(number, "connection.deleted", None, at, DeliveryProof(source, key))
-        await store.inbox.receive(delivery)
+        await store.inbox.save_and_schedule_looks(delivery)
     first, second = await store.proven_deliveries.load()
     assert (first.source, first.first_at, first.last_at) == ("env FIRST", NOON, NOON + timedelta(minutes=5))
     assert second.key_id == "k2"
-    assert last_deliveries([first, second]) == [("connection.deleted", NOON + timedelta(minutes=9))]
+    assert last_proven_times([first, second]) == [("connection.deleted", NOON + timedelta(minutes=9))]
 
 
 async def test_an_export_brings_rules_and_settings_along(
     store: Store, url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     await store.account_settings.save([AccountSettingRow("text.en-us.a", None, "Next", NOON)])
-    await store.hooks.adopt("consumer", "main", DECLARED, "c1", NOON)
+    await store.hooks.adopt_and_replace_others("consumer", "main", DECLARED, "c1", NOON)
     document = await store.export()
     async with open_state(f"sqlite:///{tmp_path_factory.mktemp('other')}/state.db") as other:
         await other.import_(document)

@@ -56,9 +56,9 @@ async def test_a_finding_that_comes_back_begins_anew(store: Store) -> None:
 
 async def test_who_has_a_finding_of_a_code_is_known(store: Store) -> None:
     await store.findings.record([RENAMED, FindingRow("bakery", "data-pull-failed")], gone=(), at=NOON)
-    assert await store.findings.load_merchants_with("data-pull-failed") == ("bakery",)
+    assert await store.findings.load_merchants_with_open_finding("data-pull-failed") == ("bakery",)
     await store.findings.record([], gone=[FindingEnding(("bakery", "data-pull-failed", ""), "passed")], at=LATER)
-    assert await store.findings.load_merchants_with("data-pull-failed") == ()
+    assert await store.findings.load_merchants_with_open_finding("data-pull-failed") == ()
 
 
 async def test_the_same_finding_seen_twice_in_one_look_is_one(store: Store) -> None:

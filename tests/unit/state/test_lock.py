@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text, update
 
 from state import DEFAULT_LEASE_S, LockRow, LockWait, ProcessIdentity, Store, open_state
-from state.database import open_existing_database
+from state.database import open_existing_database_as_is
 from state.errors import LeaseLost, StateBusy, StateLocked, StateUnusable
 from state.lock import StateLock, keep_alive
 from state.process import process_start_mark
@@ -142,13 +142,13 @@ async def test_a_state_that_another_version_has_taken_over_meanwhile_is_locked_n
     async with open_state(url) as store:
         await store.lock.acquire(ME, timeout_s=0)
         await store.lock.release(ME)
-        async with open_existing_database(url) as database:
+        async with open_existing_database_as_is(url) as database:
             assert database is not None
             async with database.writing() as transaction:
                 await transaction.execute(text("UPDATE state_version SET version_num = '9999'"))
         with pytest.raises(StateUnusable, match="another version of merchantctl"):
             await store.lock.acquire(ME, timeout_s=0)
-        assert await store.lock.holder_silent_for() is None
+        assert await store.lock.holder_silence_s() is None
 
 
 async def test_a_lock_is_given_back_when_its_store_is_closed_even_by_an_error(url: str) -> None:
@@ -209,9 +209,9 @@ class TestWhateverARowSays:
 
     async def test_to_ask_whether_it_lives_takes_nothing_from_it(self, url: str, owner: ProcessIdentity) -> None:
         async with open_state(url) as store, open_state(url) as other:
-            assert await other.lock.holder_silent_for() is None
+            assert await other.lock.holder_silence_s() is None
             await store.lock.acquire(owner, timeout_s=0)
-            holder, silent = await other.lock.load_holder(), await other.lock.holder_silent_for()
+            holder, silent = await other.lock.load_holder(), await other.lock.holder_silence_s()
             assert silent is not None
             assert 0 <= silent < 60
             assert await other.lock.load_holder() == holder
@@ -222,7 +222,7 @@ class TestWhateverARowSays:
 async def test_who_only_looks_whether_a_lock_is_held_is_in_nobodys_way(url: str) -> None:
     """A look at the file of SQLite shares its lock for a moment."""
     async with open_state(url) as store, open_state(url) as other:
-        looks = [asyncio.create_task(other.lock.holder_silent_for()) for _ in range(50)]
+        looks = [asyncio.create_task(other.lock.holder_silence_s()) for _ in range(50)]
         await store.lock.acquire(ME, timeout_s=0)
         await asyncio.gather(*looks)
 

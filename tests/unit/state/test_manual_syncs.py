@@ -54,7 +54,7 @@ async def test_the_death_of_its_process_is_seen_at_once_where_it_ran(store: Stor
 
 async def test_elsewhere_it_counts_as_dead_once_it_gave_no_sign_of_life_and_at_its_end(store: Store) -> None:
     number = await begin(store, replace(US, host="another", started="pid:[1]/another-boot 7"))
-    async with store.manual_syncs.kept_alive(number):
+    async with store.manual_syncs.keep_alive(number):
         assert (await open_one(store)).is_alive
     assert not (await open_one(store)).is_alive
 

@@ -78,7 +78,7 @@ async def test_applied_values_that_were_not_asked_for_are_not_taken_for_none(sto
     )
     for name in ("a", "b", "c"):
         await store.bindings.bind_company(name, company_id=f"c-{name}", company_name=name)
-    records = await store.records.load(applied_of=lambda bound: {*bound} - {"b"})
+    records = await store.records.load(select_applied=lambda bound: {*bound} - {"b"})
     assert {name: each.deletion for name, each in records.items()} == {"a": "Unlink", "b": "Unlink", "c": "Retain"}
     assert (records["a"].applied, records["c"].applied) == ({"x": 1}, {})
     with pytest.raises(json.JSONDecodeError):

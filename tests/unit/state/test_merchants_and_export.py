@@ -24,7 +24,7 @@ async def fill(store: Store, merchant: str = "acme") -> None:
     await store.runs.record_writes(run, {"create": 1}, NOON, confirmed=False)
     await store.runs.end(run, 0, {"writes": 1}, NOON)
     await store.in_sync_cache.save_keys({merchant: "v"})
-    await store.last_syncs.save([LastSyncRow(merchant, 2000, "", NOON, NOON, NOON)])
+    await store.last_syncs.save_if_newer([LastSyncRow(merchant, 2000, "", NOON, NOON, NOON)])
     await store.refresh_requests.save([merchant], NOON)
     await store.rollouts.begin(f"of {merchant}", {"soak": 0}, [MemberRow(merchant, 1, "d", "done")], SOMEBODY, NOON)
 

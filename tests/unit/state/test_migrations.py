@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, insert, inspect, select
 
 from state import migrations, open_state
-from state.database import Database, open_existing_database
+from state.database import Database, open_existing_database_as_is
 from state.errors import StateUnusable
 from state.partial_indexes import complete_metadata
 from state.tables import inbox, syncs
@@ -29,12 +29,12 @@ async def empty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """A database in which nothing was made yet."""
     if request.param == "sqlite":
         (tmp_path / "empty.db").touch()
-        async with open_existing_database(f"sqlite:///{tmp_path}/empty.db") as database:
+        async with open_existing_database_as_is(f"sqlite:///{tmp_path}/empty.db") as database:
             assert database
             yield database
         return
     with empty_schema(request.getfixturevalue("postgresql")) as url:
-        async with open_existing_database(url) as database:
+        async with open_existing_database_as_is(url) as database:
             assert database
             yield database
 
@@ -120,7 +120,7 @@ async def test_a_state_on_which_an_earlier_version_is_at_work_is_left_as_it_is(t
     """Its run holds the one lock that there was; once that has ended, the state is brought up to date."""
     url = f"sqlite:///{tmp_path / 'state.db'}"
     (tmp_path / "state.db").touch()
-    async with open_existing_database(url) as database:
+    async with open_existing_database_as_is(url) as database:
         assert database is not None
         async with database.writing() as connection:
             await connection.run_sync(steps_up_to("0021"))

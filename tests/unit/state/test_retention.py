@@ -60,7 +60,7 @@ async def left(store: Store, table: Table) -> int:
 
 async def thinned(store: Store) -> int:
     total = 0
-    while gone := await store.delete_expired(LIMIT, ENDED):
+    while gone := await store.delete_expired_batch(LIMIT, ENDED):
         total += gone
     return total
 
@@ -132,13 +132,13 @@ async def test_an_ended_rollout_goes_with_its_merchants_once_nobody_is_held_beca
 async def test_they_go_a_few_at_a_time_the_others_writing_in_between(store: Store) -> None:
     table = metadata.tables["events"]
     await filled(store, table, *(row(table, number, OLD) for number in range(2 * EXPIRY_BATCH_SIZE + 5)))
-    deleted = [await store.delete_expired(LIMIT, ENDED) for _ in range(4)]
+    deleted = [await store.delete_expired_batch(LIMIT, ENDED) for _ in range(4)]
     assert deleted == [EXPIRY_BATCH_SIZE, EXPIRY_BATCH_SIZE, 5, 0]
 
 
 async def test_a_state_with_nothing_old_is_not_written_to(store: Store) -> None:
     async with store._database.writing():
-        assert await store.delete_expired(LIMIT, ENDED) == 0
+        assert await store.delete_expired_batch(LIMIT, ENDED) == 0
 
 
 async def test_the_sizes_are_those_of_the_rows(url: str) -> None:

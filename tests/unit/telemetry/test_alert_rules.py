@@ -54,7 +54,7 @@ def troubled() -> dict[tuple[str, ...], float]:
     meters.record_webhook_delivery("not-proven")
     meters.record_alert(arrived=False)
     meters.record_report_delivery("finance", "mail", "lost")
-    meters.set_reports_sent({("finance", "mail"): NOW})
+    meters.set_report_sent_times({("finance", "mail"): NOW})
     failed_sync = LastSync(4000, "no account", NOW, NOW, NOW)
     drift = finding("mapping-changed", "b", Actor.OPERATOR, direction=Direction.DRIFT)
     plans = [changing("a"), replace(merchant("b"), findings=(drift,), last_sync=failed_sync)]

@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 from starlette.datastructures import Headers
 
-from controller.web.git_webhook import is_proven
+from controller.web.git_webhook import is_proven_push
 
 SECRET, BODY = b"agreed", b'{"ref": "refs/heads/main"}'
 SIGNATURE = hmac.new(SECRET, BODY, sha256).hexdigest()
@@ -28,4 +28,4 @@ SIGNATURE = hmac.new(SECRET, BODY, sha256).hexdigest()
     ],
 )
 def test_a_push_is_proven_by_its_signature_or_by_the_secret(headers: dict[str, str], proven: bool) -> None:
-    assert is_proven(SECRET, Headers(headers), SIGNATURE) is proven
+    assert is_proven_push(SECRET, Headers(headers), SIGNATURE) is proven

@@ -55,15 +55,17 @@ def test_without_any_secret_nothing_is_proven() -> None:
 
 
 def test_the_place_of_a_key_is_told_unless_it_is_in_two_and_the_key_never_is() -> None:
-    named = parse_webhook_secrets(None, None).with_declared({"env FIRST": SECRET, "file /x": "whsec_b3RoZXI="})
+    named = parse_webhook_secrets(None, None).with_declared_signing_secrets(
+        {"env FIRST": SECRET, "file /x": "whsec_b3RoZXI="}
+    )
     proof = find_proof(named, HEADERS, BODY, [SENT])
     assert isinstance(proof, DeliveryProof)
     assert (proof.source, len(proof.key_id)) == ("env FIRST", 16)
-    twice = parse_webhook_secrets(None, None).with_declared({"env FIRST": SECRET, "file /x": SECRET})
+    twice = parse_webhook_secrets(None, None).with_declared_signing_secrets({"env FIRST": SECRET, "file /x": SECRET})
     assert find_proof(twice, HEADERS, BODY, [SENT]) == DeliveryProof("", proof.key_id)
     assert "FIRST" not in repr(named)
 
 
 def test_a_malformed_secret_that_a_manifest_names_stops_no_other() -> None:
-    secrets = parse_webhook_secrets(SECRET, None).with_declared({"env FIRST": "whsec_%"})
+    secrets = parse_webhook_secrets(SECRET, None).with_declared_signing_secrets({"env FIRST": "whsec_%"})
     assert isinstance(find_proof(secrets, HEADERS, BODY, [SENT]), DeliveryProof)
