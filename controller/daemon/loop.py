@@ -264,9 +264,10 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
 
     urgent  it does not wait for the end of another pass, but takes its merchants over from that one
     """
-    began = daemon.run.now()
     result: FleetPlan | FleetReport
     async with daemon.lock.join_or_hold(keys) if urgent else daemon.lock.hold() as turn:
+        # Once it has the lock: what another process has just recorded is no news of this pass.
+        began, known_before = daemon.run.now(), daemon.state.latest.plan
         if turn.lost_at:
             daemon.queue.add([EVERYONE], after_s=(in_flight_until(turn.lost_at) - daemon.run.now()).total_seconds())
         with daemon.state.new_stop() as stop:
@@ -279,18 +280,25 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
             if daemon.revisions:
                 await daemon.revisions.update_revision_in_force()
             if daemon.revisions and daemon.revisions.report_only_reason:
-                result = await plan_and_record(replace(run, records=Records.NONE), turn.takeovers)
+                result = await plan_and_record(replace(run, records=Records.NONE), turn.takeovers, began)
             elif daemon.applies_changes:
-                result = await reconcile(run, lambda plan: True, takeovers=turn.takeovers)
+                result = await reconcile(run, lambda plan: True, takeovers=turn.takeovers, began=began)
             else:
-                result = await plan_and_record(run, turn.takeovers)
-        later = turn.takeovers.looked_at_by_others
-        return Pass(keys, result, began, daemon.run.now(), taken_over=later, urgent=urgent, fleet=turn.fleet)
+                result = await plan_and_record(run, turn.takeovers, began)
+        return Pass(
+            keys,
+            result,
+            began,
+            daemon.run.now(),
+            taken_over=turn.takeovers.looked_at_by_others,
+            urgent=urgent,
+            fleet=turn.fleet,
+            known_before=known_before,
+        )
 
 
-async def plan_and_record(run: RunContext, takeovers: Takeovers) -> FleetPlan:
-    """What there is to do, noted in the ledger; nothing is written to the API."""
-    began = run.now()
+async def plan_and_record(run: RunContext, takeovers: Takeovers, began: datetime) -> FleetPlan:
+    """What there is to do, noted in the ledger by the date `began`; nothing is written to the API."""
     snapshot = await load_snapshot(run)
     takeovers.allow()
     return await record_look(await plan_fleet_and_account_settings(snapshot, began=began), run, began, takeovers)

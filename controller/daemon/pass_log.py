@@ -61,7 +61,8 @@ def leaving_lines(done: Pass) -> Iterator[LogLine]:
 def finding_lines(done: Pass, before: FleetPlan | None) -> Iterator[LogLine]:
     """What came and went with this pass. What its own changes put right is told by their lines.
 
-    before  the plans as they stood before it; a process that has just started knows none, and tells of none that went
+    before  the plans that were shown when it ended, for a process that knew none when it began. What this pass saw may
+            be among them: it is in the state before it is told, and is read from there like what others saw
     """
     if done.plan is None:
         return
@@ -71,12 +72,13 @@ def finding_lines(done: Pass, before: FleetPlan | None) -> Iterator[LogLine]:
     def is_corrected(finding: Finding) -> bool:
         return finding.merchant in corrected and finding.actor is Actor.APPLY
 
-    stood = {each.key: each for each in _findings(before)}
+    known = {each.key for each in _findings(done.known_before)}
     for finding in _findings(plan):
-        is_new = finding.since is not None and finding.since >= done.began and finding.key not in stood
+        is_new = finding.since is not None and finding.since >= done.began and finding.key not in known
         if is_new and not is_corrected(finding):
             yield LogLine("finding_opened", _finding_facts(finding))
     # As the ledger has it: what was not read, or not looked at, is not over.
+    stood = {each.key: each for each in _findings(done.known_before or before)}
     over = cleared_findings(stood, plan)
     for finding in stood.values():
         if finding.key in over and not is_corrected(finding):

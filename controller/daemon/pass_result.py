@@ -38,10 +38,11 @@ PassResult = FleetPlan | FleetReport | PassFailure
 class Pass:
     """Who was looked at, from when to when (UTC), and what was seen.
 
-    taken_over  those of them that a later pass looked at meanwhile: what is said of them here is what was written
-    urgent      something had happened to them; else it was their time
-    reason      why whoever it was about was looked at, in a word
-    fleet       the manifests that it went by; None where it did not come so far
+    taken_over    those of them that a later pass looked at meanwhile: what is said of them here is what was written
+    urgent        something had happened to them; else it was their time
+    reason        why whoever it was about was looked at, in a word
+    fleet         the manifests that it went by; None where it did not come so far
+    known_before  the plans as they stood when it began; None where this process knew none yet
     """
 
     keys: tuple[str, ...]
@@ -52,6 +53,7 @@ class Pass:
     urgent: bool = False
     reason: str = "resync"
     fleet: Fleet | None = None
+    known_before: FleetPlan | None = None
 
     @property
     def covers_everyone(self) -> bool:

@@ -61,12 +61,14 @@ async def reconcile(
     saved_plan: Mapping[str, Any] | None = None,
     applier: Applier = apply_and_record,
     takeovers: Takeovers | None = None,
+    began: datetime | None = None,
 ) -> FleetReport | FleetPlan:
     """Plans everyone, judges the plans at once, asks once, writes. Refused or declined: the plan alone comes back.
 
     takeovers  other passes of this process may take merchants over from this one meanwhile
+    began      the date of what it sees; None = now
     """
-    started = run.now()
+    started = began or run.now()
     takeovers = takeovers or Takeovers()
     snapshot = await recover_then_snapshot(run)
     # Not before: this pass has looked for the lost creates, and two may not look for the same ones (decision 33).

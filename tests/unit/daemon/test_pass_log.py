@@ -127,9 +127,20 @@ def test_a_finding_is_told_when_it_comes_and_when_it_goes_and_not_in_between() -
         ),
         Plan("bob", PlanStatus.IN_SYNC),
     )
-    assert told(finding_lines(look(now), before)) == [("finding_opened", "ann"), ("finding_closed", "ann")]
-    opened, closed = finding_lines(look(now), before)
+    opened, closed = finding_lines(look(now, known_before=before), before)
+    assert told((opened, closed)) == [("finding_opened", "ann"), ("finding_closed", "ann")]
     assert (opened.facts["code"], closed.facts["code"]) == ("new", "old")
+
+
+def test_what_a_pass_saw_is_told_though_it_is_shown_already() -> None:
+    """The state has it before it is told, and what others saw is read from there now and then."""
+    before = fleet(Plan("ann", PlanStatus.BLOCKED, findings=(finding("old"),)))
+    now = fleet(Plan("ann", PlanStatus.BLOCKED, findings=(finding("new"),), checked_parts=frozenset(CheckedPart)))
+    lines = finding_lines(look(now, known_before=before), now)
+    assert [(line.event, line.facts["code"]) for line in lines] == [
+        ("finding_opened", "new"),
+        ("finding_closed", "old"),
+    ]
 
 
 def test_who_leaves_management_is_told_once_and_warned_of_where_a_newcomer_may_be_it() -> None:

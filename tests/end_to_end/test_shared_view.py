@@ -1,0 +1,57 @@
+"""What others saw is read from the state, and there stands also what this process has just seen itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from controller.daemon.jobs.shared_view import SharedView
+from controller.daemon.loop import finish_pass, try_pass
+from controller.daemon.workqueue import EVERYONE
+from tests.emulator import Emulator
+from tests.end_to_end.stepped_controller import Fleet, Service
+
+
+def shared_view(service: Service) -> SharedView:
+    daemon = service.daemon
+    return SharedView(daemon.run.store, daemon.state, lambda: daemon.manifest_watcher.fleet, daemon.run.now)
+
+
+@pytest.mark.parametrize("is_urgent", [True, False])
+def test_what_a_pass_found_is_told_though_the_pages_show_it_already(
+    tmp_path: Path, emulator_in_process: Emulator, is_urgent: bool
+) -> None:
+    fleet = Fleet(tmp_path, emulator_in_process, 2, enabled=True)
+    (unlinked,) = fleet.some(1)
+
+    async def story(service: Service) -> None:
+        company = fleet.place.company(unlinked)
+        (books,) = [each["id"] for each in company["dataConnections"] if each["sourceType"] == "Accounting"]
+        for happens, event in (("deauthorize", "finding_opened"), ("authorize", "finding_closed")):
+            fleet.emulator.control("POST", f"/companies/{company['id']}/connections/{books}/{happens}")
+            keys = (unlinked,) if is_urgent else (EVERYONE,)
+            done = await try_pass(keys, service.daemon, urgent=is_urgent)
+            await shared_view(service).update()
+            with capture_logs() as log:
+                await finish_pass(done, service.daemon)
+            told = [line["event"] for line in log if line.get("merchant") == unlinked]
+            assert event in told
+
+    fleet.serve(story)
+
+
+def test_what_this_process_saw_it_does_not_read_from_the_state_once_more(
+    tmp_path: Path, emulator_in_process: Emulator
+) -> None:
+    """To read the plans of a whole fleet takes seconds."""
+    fleet = Fleet(tmp_path, emulator_in_process, 2, enabled=True)
+
+    async def story(service: Service) -> None:
+        await finish_pass(await try_pass((EVERYONE,), service.daemon), service.daemon)
+        shown = service.daemon.state.latest
+        await shared_view(service).update()
+        assert service.daemon.state.latest is shown
+
+    fleet.serve(story)
