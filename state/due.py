@@ -173,7 +173,7 @@ class Due:
 
 
 async def schedule_looks_in_transaction(transaction: AsyncConnection, asks: Mapping[str, Ask]) -> None:
-    """As `Due.ask`, within the caller's transaction."""
+    """As `Due.schedule_looks`, within the caller's transaction."""
     if not asks:
         return
     now = await current_time(transaction)

@@ -97,7 +97,7 @@ class OccurrenceRow:
     def key(self) -> FindingKey:
         return (self.merchant, self.code, self.field)
 
-    def value_differs_from(self, seen: FindingRow) -> bool:
+    def live_or_wanted_differs_from(self, seen: FindingRow) -> bool:
         """Whether the finding, seen again, has another value than when it was seen last."""
         moves = self.moves if isinstance(self.moves, list) else []
         last = moves[-1] if moves and isinstance(moves[-1], dict) else {"live": self.live, "wanted": self.wanted}
@@ -243,7 +243,7 @@ def _new_columns(row: FindingRow, at: datetime, run: int | None) -> Mapping[str,
 
 def _extend_moves_if_changed(open_row: OccurrenceRow, row: FindingRow, at: datetime, run: int | None) -> list[Any]:
     """The moves of an open finding, this one among them; empty where the finding still has the value that it had."""
-    if not open_row.value_differs_from(row):
+    if not open_row.live_or_wanted_differs_from(row):
         return []
     moves = open_row.moves if isinstance(open_row.moves, list) else []
     move = {"at": at.astimezone(UTC).isoformat(), "run": run, "live": row.live, "wanted": row.wanted}

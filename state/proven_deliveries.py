@@ -40,7 +40,7 @@ class ProvenDeliveryRow:
 
 
 class ProvenDeliveries:
-    """The proven deliveries; they are recorded with the delivery itself (`Inbox.receive`)."""
+    """The proven deliveries; they are recorded with the delivery itself (`Inbox.save_and_schedule_looks`)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

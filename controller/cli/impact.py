@@ -38,10 +38,12 @@ def command() -> None:
 def account(settings: Settings, reference: str, targets: tuple[str, ...], selector: str | None, output: str) -> None:
     """Who books on the account with the code, name or id REF."""
     from controller.cli.terminal import environment
-    from controller.operations.impact import load_account_impact
+    from controller.operations.impact import load_books_account_impact
 
     _run_and_print_impact(
-        settings, load_account_impact(settings, parse_scope(None, targets, selector), reference, environment()), output
+        settings,
+        load_books_account_impact(settings, parse_scope(None, targets, selector), reference, environment()),
+        output,
     )
 
 

@@ -11,7 +11,7 @@ import click
 
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.errors import MerchantctlError, UsageError
-from controller.model.names import nfc
+from controller.model.name_matching import nfc
 from controller.model.run_policy import ALLOW_CLASSES, RELEASABLE_BY_COUNT, RELEASABLE_BY_NAME, TAKE_DOWN, Scope
 
 if TYPE_CHECKING:

@@ -117,7 +117,7 @@ def _company_name_notes(fleet: Fleet) -> list[Diagnostic]:
     """Notes on company names of which Codat drops many letters: no mistake, but they may not be recognised."""
     from controller.model.desired import Diagnostic
     from controller.model.field_values import COMPANY_NAME_PATH
-    from controller.model.names import loses_many_letters
+    from controller.model.name_matching import loses_many_letters
 
     notes = []
     for desired in fleet.merchants.values():

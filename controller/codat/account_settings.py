@@ -24,7 +24,7 @@ from controller.model.account_settings import (
     LiveSettings,
 )
 from controller.model.field_values import Value
-from controller.model.names import nfc
+from controller.model.name_matching import nfc
 from controller.model.platforms import COMMERCE_KEY
 from controller.quick_dataclasses import dataclass
 

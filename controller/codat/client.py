@@ -35,7 +35,7 @@ from controller.codat.wire_model import UnexpectedRow
 from controller.model.errors import InvalidId, NotFound, Rejected, RemoteError, UnexpectedAnswer
 from controller.model.field_values import RefKind
 from controller.model.hooks import Hook, HookKind, LiveHook
-from controller.model.id_format import is_id
+from controller.model.id_format import has_id_format
 from controller.model.observed import (
     REQUIRED_DATA_TYPES,
     Absent,
@@ -526,7 +526,7 @@ class Client(Reader):
 
 def _checked_id(id_: str) -> str:
     """An id or key for a URL path; every one goes through here. InvalidId, and nothing is sent."""
-    if not is_id(id_):
+    if not has_id_format(id_):
         raise InvalidId(f"{id_!r} is not an id of Codat's; nothing was sent")
     return id_
 
@@ -566,7 +566,7 @@ def _parse_created_id(body: bytes) -> str:
 def _parse_company(body: bytes) -> Company:
     """UnreadableAnswer only without an id; `unreadable_parts` says what else could not be read."""
     company = from_wire.company_from(parse_answer(wire.CompanyJson, body))
-    if not is_id(company.id):
+    if not has_id_format(company.id):
         raise UnreadableAnswer("its id is none")
     return company
 
@@ -608,7 +608,7 @@ def _document_owner_checker(company_id: str) -> Callable[[bytes], bytes]:
 
 def _parse_connection(body: bytes) -> Connection:
     connection = from_wire.connection_from(parse_answer(wire.ConnectionJson, body))
-    if not is_id(connection.id):
+    if not has_id_format(connection.id):
         raise UnreadableAnswer("its id is none")
     return connection
 

@@ -34,9 +34,9 @@ from controller.model.field_values import (
     Value,
     account_path,
     canonical_tax_rate,
-    parse_account_path,
     parse_tax_rate_path,
     resolve_live_path,
+    split_account_path,
 )
 
 
@@ -157,7 +157,7 @@ def _write_field(root: JsonObject, path: str, value: Value) -> None:
 
 
 def _set_field(root: JsonObject, path: str, value: Value) -> None:
-    if parse_account_path(path):
+    if split_account_path(path):
         _account_object(root, path)["selectedAccountId"] = _option_id(value)
     elif (rate := parse_tax_rate_path(path)) is not None:
         _tax_rate_object(root, rate, path)["selectedTaxRateId"] = _option_id(value)

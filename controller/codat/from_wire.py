@@ -40,8 +40,8 @@ from controller.model.field_values import (
     canonical_tax_rate,
     tax_rate_path,
 )
-from controller.model.id_format import is_id
-from controller.model.names import nfc
+from controller.model.id_format import has_id_format
+from controller.model.name_matching import nfc
 from controller.model.observed import (
     DEAUTHORIZED,
     LINKED,
@@ -103,7 +103,7 @@ def company_from(company: wire.CompanyJson) -> Company:
 
 def _missing_part(connection: wire.ConnectionJson) -> str:
     """What is missing without which it could be taken for another connection, or for none (API notes 3.2); else ""."""
-    if not is_id(connection.id):
+    if not has_id_format(connection.id):
         return ".id: not an id"
     if not connection.source_type:
         return ".sourceType: missing"

@@ -7,7 +7,7 @@ from typing import Any
 from controller.codat.answer_parsing import UnreadableAnswer
 from controller.codat.raw_json import JsonObject
 from controller.model.hooks import RULE_TYPES, Hook, HookKind, LiveHook
-from controller.model.id_format import is_id
+from controller.model.id_format import has_id_format
 
 PATHS = {HookKind.RULE: "/rules", HookKind.CONSUMER: "/webhooks"}
 RULES_PAGE_SIZE = 1000
@@ -27,7 +27,7 @@ def hooks_from(kind: HookKind, answer: JsonObject) -> list[LiveHook]:
 def created_id(answer: JsonObject) -> str:
     """The id of what was created. Raises UnreadableAnswer."""
     hook_id = answer.get("id")
-    if not is_id(hook_id):
+    if not has_id_format(hook_id):
         raise UnreadableAnswer(".id: missing")
     return hook_id
 
@@ -43,7 +43,7 @@ def hook_body(hook: Hook) -> dict[str, Any]:
 
 
 def _live_hook(kind: HookKind, row: Any, place: str) -> LiveHook:
-    if not isinstance(row, dict) or not is_id(row.get("id")):
+    if not isinstance(row, dict) or not has_id_format(row.get("id")):
         raise UnreadableAnswer(f"{place}.id: missing")
     if kind is HookKind.CONSUMER:
         tags, events = _texts(row, "companyTags", place), _texts(row, "eventTypes", place)

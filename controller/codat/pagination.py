@@ -22,7 +22,7 @@ from datetime import datetime
 from controller.codat import from_wire, wire
 from controller.codat.wire_model import UnexpectedRow
 from controller.model.errors import Rejected, RemoteError
-from controller.model.id_format import is_id
+from controller.model.id_format import has_id_format
 from controller.model.observed import Company, Listing
 from controller.quick_dataclasses import dataclass
 
@@ -179,9 +179,9 @@ class ListingBuilder:
         if isinstance(row, UnexpectedRow):
             # A company with an id exists, whatever else of its row is unreadable: it must not count as deleted.
             company_id, name = row.get("id"), row.get("name")
-            if is_id(company_id):
+            if has_id_format(company_id):
                 company = Company(company_id, name if isinstance(name, str) else "", unreadable_parts=row.why)
-        elif is_id(row.id):
+        elif has_id_format(row.id):
             company = from_wire.company_from(row)
         if key in self.companies:
             raise PagesInconsistent(f"company {key} stands in two rows")
@@ -217,6 +217,6 @@ class ListingBuilder:
 def _row_key(row: wire.CompanyJson | UnexpectedRow) -> str:
     """What a row is recognised by when it comes again: its id, else what it holds."""
     row_id = row.id if isinstance(row, wire.CompanyJson) else row.get("id")
-    if is_id(row_id):
+    if has_id_format(row_id):
         return str(row_id)
     return json.dumps(row.raw_row if isinstance(row, UnexpectedRow) else row.id)[:100]

@@ -72,7 +72,7 @@ from controller.web.access import AccessPolicy, check_exposure
 from controller.web.app import ALL_CONTENT, PortContent, create_app
 from controller.web.context import WebContext, parse_webhook_secrets
 from controller.web.outside_links import OutsideLinks
-from controller.web.server import serving_web
+from controller.web.server_thread import serving_web
 from state import LockWait, RevisionStatus, StateLock, Store, postgresql_url
 from state.errors import MAX_HEARTBEAT_SILENCE_S
 
@@ -276,7 +276,7 @@ def _key_reloader(
         try:
             key = read_key()
         except (InvalidSettings, OSError) as error:
-            log.warning("api_key_unreadable", reason=str(error))
+            log.warning("api_key_reload_failed", reason=str(error))
             return False
         if not key or key == used:
             return False

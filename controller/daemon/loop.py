@@ -135,7 +135,7 @@ async def _run_due_passes(daemon: DaemonContext) -> None:
             # No queue handed it out, so there is nothing to put back: this lane begins anew with it after an outage.
             await _run_long_passes({EVERYONE: Lane.RESYNC}, daemon)
             daemon.state.has_begun = True
-        while work := await daemon.queue.get():
+        while work := await daemon.queue.get_not_urgent():
             await _wait_for_quota(daemon)
             await _run_or_put_back(work, daemon)
 
@@ -423,7 +423,7 @@ def build_timers(daemon: DaemonContext) -> tuple[Timer, ...]:
     small piece of work."""
     timers = (
         Timer("manifests", MANIFEST_POLL_INTERVAL_S, partial(take_up_changes_on_disk, daemon)),
-        *daemon.queue.timers,
+        *daemon.queue.upkeep_timers,
         *daemon.jobs,
     )
     if daemon.revisions and daemon.revisions.source:

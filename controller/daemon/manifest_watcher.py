@@ -87,10 +87,6 @@ class ManifestWatcher:
             raise InvalidManifests(self.fleet.diagnostics)
 
     @property
-    def root(self) -> Path:
-        return self._root
-
-    @property
     def followed_commit(self) -> str | None:
         """The commit that is on disk, in use or broken; None for a folder."""
         return self._followed_commit

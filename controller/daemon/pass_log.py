@@ -41,7 +41,7 @@ def change_lines(done: Pass) -> Iterator[LogLine]:
                     yield LogLine("change_applied", merchant | _change_facts(change))
             case Failed(reason=why) | ChangedSincePlan(what=why):
                 facts = {"changes": [CHANGE_LABELS[each.kind][1] for each in plan.changes], "reason": why}
-                yield LogLine("apply_failed", merchant | {"writes_made": outcome.writes} | facts, warns=True)
+                yield LogLine("changes_not_all_made", merchant | {"writes_made": outcome.writes} | facts, warns=True)
 
 
 def leaving_lines(done: Pass) -> Iterator[LogLine]:

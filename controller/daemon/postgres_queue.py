@@ -127,8 +127,8 @@ class PostgresQueue(StateQueue):
         self._cannot_ring = False
 
     @property
-    def timers(self) -> tuple[Timer, ...]:
-        tick, beat = super().timers
+    def upkeep_timers(self) -> tuple[Timer, ...]:
+        tick, beat = super().upkeep_timers
         reaper = Timer("bells", REAP_INTERVAL_S, self.give_up_lost_jobs)
         return (Timer(tick.name, BELL_TICK_INTERVAL_S, self.signal_due, at_once=True), beat, reaper)
 

@@ -188,7 +188,7 @@ class RevisionKeeper:
                 is_question = not is_followed or self.report_only_reason is not None
                 if is_question and await self._allow_or_hold(head) and not is_followed:
                     self.watcher.follow(await asyncio.to_thread(self.source.check_out, head), head)
-                    log.info("revision_fetched", commit=head)
+                    log.info("revision_followed", commit=head)
                 await self._drop_held_if_branch_is_back(head)
                 self._mark_reachable()
             except GitUnavailable as error:
@@ -311,9 +311,9 @@ class RevisionKeeper:
             remedy = "merchantctl revision show"
             if self.source is None:
                 remedy = f"bring this folder up to date, or end the other process; {remedy}"
-            log.warning("report_only_started", reason=self.report_only_reason, remedy=remedy)
+            log.warning("manifests_not_in_force", reason=self.report_only_reason, remedy=remedy)
         if before and not self.report_only_reason:
-            log.info("report_only_ended", revision=_short_id(self.own_revision))
+            log.info("manifests_in_force_again", revision=_short_id(self.own_revision))
 
 
 def _short_id(revision: Revision) -> str:

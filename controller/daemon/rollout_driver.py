@@ -73,9 +73,9 @@ class RolloutDriver:
             self.retry_at = now() + wait_s
             facts = {"reason": str(error), "retry_in_seconds": wait_s}
             if rollout is None:
-                log.warning("rollout_lookup_failed", **facts)
+                log.warning("rollout_takeover_failed", **facts)
             else:
-                log.warning("rollout_interrupted", rollout=rollout.name, **facts)
+                log.warning("rollout_attempt_failed", rollout=rollout.name, **facts)
 
     async def _take_up_orphaned(self) -> Rollout | None:
         store = self.run.store

@@ -58,7 +58,7 @@ class StateQueue:
         self._closed = False
 
     @property
-    def timers(self) -> tuple[Timer, ...]:
+    def upkeep_timers(self) -> tuple[Timer, ...]:
         return (
             Timer("due", TICK_INTERVAL_S, self.signal_due, at_once=True),
             Timer("queue_heartbeat", HEARTBEAT_INTERVAL_S, self.beat_and_reap, at_once=True),
@@ -72,7 +72,7 @@ class StateQueue:
         if tuple(keys):
             self._on_maybe_due()
 
-    async def get(self) -> Work:
+    async def get_not_urgent(self) -> Work:
         return await self._hand_out({(Lane.REVISION,): None, (Lane.RETRY, Lane.RESYNC): MAX_BATCH})
 
     async def get_urgent(self) -> Work:
@@ -131,7 +131,7 @@ class StateQueue:
         except StateUnreachable:
             return  # whoever waits for somebody to be due finds that out, too
         except StateProblem as problem:
-            log.warning("queue_unreadable", reason=str(problem))
+            log.warning("queue_heartbeat_failed", reason=str(problem))
             return
         if returned:
             log.warning("merchants_put_back", merchants=returned)

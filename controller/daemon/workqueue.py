@@ -51,7 +51,7 @@ class Queue(Protocol):
     """What is added is handed out, at its time or soon after, and to one taker only."""
 
     @property
-    def timers(self) -> tuple[Timer, ...]:
+    def upkeep_timers(self) -> tuple[Timer, ...]:
         """What has to fire while anybody waits for `get` or `get_urgent`."""
 
     def add(self, keys: Iterable[str], after_s: float = 0, lane: Lane = Lane.RETRY) -> None:
@@ -60,7 +60,7 @@ class Queue(Protocol):
     def notify_event_recorded(self, keys: Iterable[str]) -> None:
         """Something has happened to them, and whoever recorded it has asked the state for a look at them."""
 
-    async def get(self) -> Work:
+    async def get_not_urgent(self) -> Work:
         """Waits for somebody to be due; nobody once it was closed. Raises StateUnreachable."""
 
     async def get_urgent(self) -> Work:
@@ -79,7 +79,7 @@ class Queue(Protocol):
 class WorkQueue:
     """The queue of a process that shares nothing. What it held is lost with the process: begin with EVERYONE."""
 
-    timers: tuple[Timer, ...] = ()
+    upkeep_timers: tuple[Timer, ...] = ()
 
     def __init__(self) -> None:
         self._waiting: dict[str, tuple[float, Lane]] = {}
@@ -94,7 +94,7 @@ class WorkQueue:
     def notify_event_recorded(self, keys: Iterable[str]) -> None:
         self.add(keys, lane=Lane.EVENT)
 
-    async def get(self) -> Work:
+    async def get_not_urgent(self) -> Work:
         return await self._hand_out(urgent=False)
 
     async def get_urgent(self) -> Work:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from controller.desired.manifest import ParsedManifest
+from controller.desired.parsed_manifest import ParsedManifest
 from controller.desired.schema import ALERTS_KIND, FLOW_KIND
 from controller.model.desired import DesiredSettings, Diagnostic, DriftPolicy, Origin
 from controller.model.field_values import value_to_json

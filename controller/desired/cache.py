@@ -22,10 +22,10 @@ from typing import Any, Self
 from pydantic_core import from_json
 
 from controller.desired.discovery import commit_independent_path
-from controller.desired.manifest import LocatedText, ParsedManifest, to_declared_value
 from controller.desired.merge import TIME_ZONE_PATH
+from controller.desired.parsed_manifest import LocatedText, ParsedManifest, to_declared_value
 from controller.desired.yaml_reader import Position
-from controller.model import field_values, local_times, names
+from controller.model import field_values, local_times, name_matching
 from controller.model.field_values import Ref, ref_to_manifest
 from controller.model.local_times import time_zone_problem
 
@@ -125,7 +125,7 @@ def _header(body: bytes) -> bytes:
 @cache
 def _source_hash() -> bytes:
     """A hash of the code that reads manifests: with any other line in it they may mean something else."""
-    others = (Path(str(module.__file__)) for module in (names, field_values, local_times))
+    others = (Path(str(module.__file__)) for module in (name_matching, field_values, local_times))
     sources = [*sorted(Path(__file__).parent.glob("*.py")), *others]
     return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest().encode()
 

@@ -14,8 +14,8 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from controller.desired.manifest import INVALID_VALUE, ParsedManifest, to_declared_value
 from controller.desired.merge import TIME_ZONE_PATH, Layers, comparable_path, merge_layers, own_layer, without_path
+from controller.desired.parsed_manifest import INVALID_VALUE, ParsedManifest, to_declared_value
 from controller.model.account_types import new_account_problem
 from controller.model.desired import (
     DeletionPolicy,
@@ -45,13 +45,13 @@ from controller.model.field_values import (
     NewAccount,
     Ref,
     account_path,
-    parse_account_path,
     ref_kind,
+    split_account_path,
     value_to_json,
 )
 from controller.model.holds import DeclaredHold, HeldBy
 from controller.model.local_times import local_midnight, local_time_problem
-from controller.model.names import find_invisible_flaw, normalize_company_name, remove_invisible
+from controller.model.name_matching import find_invisible_flaw, normalize_company_name, remove_invisible
 from controller.model.platforms import platform_key
 from controller.quick_dataclasses import dataclass
 
@@ -319,7 +319,7 @@ def _check_duplicate_account_keys(layers: Layers) -> Iterator[Diagnostic]:
     """Account keys that are declared in two sections: a key is one account, in whichever section live has it."""
     seen: dict[str, str] = {}
     for path, value in layers.values.items():
-        key = parse_account_path(path) if value != INVALID_VALUE else None
+        key = split_account_path(path) if value != INVALID_VALUE else None
         first = seen.setdefault(key[1].lower(), path) if key else path
         if first != path:
             what = f"{first} and {path} are one account, found in whichever section live has it (API notes 7 #25)"
@@ -327,7 +327,7 @@ def _check_duplicate_account_keys(layers: Layers) -> Iterator[Diagnostic]:
 
 
 def _check_accounts_differ(layers: Layers) -> Iterator[Diagnostic]:
-    accounts = {key[1].lower(): path for path in layers.values if (key := parse_account_path(path))}
+    accounts = {key[1].lower(): path for path in layers.values if (key := split_account_path(path))}
     for one, other, why in _ACCOUNTS_THAT_DIFFER:
         if one not in accounts or other not in accounts:
             continue

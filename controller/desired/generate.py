@@ -17,9 +17,9 @@ from decimal import Decimal
 from math import inf
 from typing import Any
 
-from controller.desired.manifest import TAX_RATES_PATH
 from controller.desired.merchant_clustering import Group, find_groups, min_group_size
 from controller.desired.merge import EXCLUDED_PATHS, TIME_ZONE_PATH
+from controller.desired.parsed_manifest import TAX_RATES_PATH
 from controller.desired.schema import MERCHANT_KIND, PROFILE_KIND, is_manifest_name
 from controller.desired.schema_checks import ACCOUNT_KEYS
 from controller.desired.schema_problems import find_schema_problems
@@ -44,9 +44,9 @@ from controller.model.field_values import (
     DeclaredValue,
     LocalTime,
     Ref,
-    parse_account_path,
     parse_tax_rate_path,
     ref_to_manifest,
+    split_account_path,
 )
 from controller.model.local_times import local_date
 from controller.quick_dataclasses import dataclass
@@ -118,7 +118,7 @@ def drop_invalid_fields(draft: MerchantDraft) -> tuple[MerchantDraft, dict[str, 
 
 def spec_path_of(path: str) -> SpecPath:
     """The keys of a field path, from `spec` down: a key may hold dots itself."""
-    rate, account = parse_tax_rate_path(path), parse_account_path(path)
+    rate, account = parse_tax_rate_path(path), split_account_path(path)
     if rate is not None:
         return ("mapping", "sales", "taxRates", rate)
     if account is not None:
@@ -424,7 +424,7 @@ def _spec_tree(fields: ManifestFields) -> dict[str, Any]:
 
 def _sort_key(path: str) -> tuple[int, Decimal | int, str]:
     """Sections as in the manifests of this project, accounts as API notes 4.4 lists them, rates by size."""
-    account, rate = parse_account_path(path), parse_tax_rate_path(path)
+    account, rate = split_account_path(path), parse_tax_rate_path(path)
     if account:
         key = account[1]
         position = ACCOUNT_KEYS.index(key) if key in ACCOUNT_KEYS else len(ACCOUNT_KEYS)

@@ -19,8 +19,8 @@ from controller.desired import discovery, yaml_reader
 from controller.desired.account_settings import compile_settings
 from controller.desired.cache import ManifestCache
 from controller.desired.compile import BaseProfile, check_rules_of_invalid_merchant, compile_merchant
-from controller.desired.manifest import LocatedText, ParsedManifest, flatten
 from controller.desired.merge import Layers, merge_layers, own_layer
+from controller.desired.parsed_manifest import LocatedText, ParsedManifest, flatten
 from controller.desired.schema import ACCOUNT_KINDS, MANIFEST_KINDS, MERCHANT_KIND, PROFILE_KIND
 from controller.desired.schema_problems import SchemaProblem, find_schema_problems
 from controller.desired.selector import parse_selector

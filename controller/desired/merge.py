@@ -13,14 +13,14 @@ from dataclasses import field
 from functools import cached_property
 from typing import TypeVar
 
-from controller.desired.manifest import TAX_RATES_PATH, ParsedManifest
+from controller.desired.parsed_manifest import TAX_RATES_PATH, ParsedManifest
 from controller.model.desired import Origin
 from controller.model.field_values import (
     LOCAL_TIME_PATH,
     SYNC_HOUR_PATH,
     DeclaredValue,
     canonical_tax_rate,
-    parse_account_path,
+    split_account_path,
     tax_rate_path,
 )
 from controller.quick_dataclasses import dataclass
@@ -116,7 +116,7 @@ def _replaced_paths(path: str, lower: Collection[str], upper: Collection[str]) -
     """The lower layer's paths, other than itself, that an upper layer's path replaces."""
     if path in EXCLUDED_PATHS:
         return tuple(other for other in EXCLUDED_PATHS[path] if other in lower and other not in upper)
-    if path in lower or not parse_account_path(path):
+    if path in lower or not split_account_path(path):
         return ()
     # Account keys are compared without case.
     return tuple(other for other in lower if other.lower() == path.lower())
@@ -128,4 +128,4 @@ def comparable_path(path: str) -> str:
         rate = path[len(TAX_RATES_PATH) :].strip(".[]\"'")
         if rate.replace(".", "", 1).isdecimal():
             return tax_rate_path(canonical_tax_rate(rate))
-    return path.lower() if parse_account_path(path) else path
+    return path.lower() if split_account_path(path) else path

@@ -20,7 +20,7 @@ from controller.desired import schema_checks as checks
 from controller.model.account_settings import LOCALES
 from controller.model.finding_evidence import IGNORABLE
 from controller.model.hooks import EVENT_TYPES, RULE_TYPES
-from controller.model.names import find_invisible_flaw
+from controller.model.name_matching import find_invisible_flaw
 from controller.model.platforms import KEYS, NAMES
 
 API_VERSION = "merchantctl/v1"

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from controller.model.account_settings import ACCOUNT_NAME, REQUIRED_ROWS
 from controller.model.field_values import canonical_tax_rate
 from controller.model.local_times import time_zone_problem
-from controller.model.names import find_invisible_flaw, remove_invisible
+from controller.model.name_matching import find_invisible_flaw, remove_invisible
 from controller.model.platforms import nearest_platforms, platform_key
 from controller.model.yaml_snippets import quote_yaml
 

@@ -38,7 +38,7 @@ def matches_selector(selector: str, labels: Mapping[str, str]) -> bool:
 def require_any_match(selector: str, labels: Collection[Mapping[str, str]], selector_as_typed: str) -> None:
     """UsageError where the selector selects none of these merchants; it tells the most similar labels that they have.
 
-    `given` is the selector as the command line had it: `--wave tier=canray`.
+    `selector_as_typed` is the selector as the command line had it: `--wave tier=canray`.
     """
     if not any(matches_selector(selector, merchant_labels) for merchant_labels in labels):
         raise UsageError(

@@ -26,7 +26,7 @@ from yaml import (
 from yaml._yaml import CParser
 
 from controller.model.desired import Diagnostic
-from controller.model.names import nfc
+from controller.model.name_matching import nfc
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 32

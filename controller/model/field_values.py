@@ -20,7 +20,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Literal
 
-from controller.model.names import nfc
+from controller.model.name_matching import nfc
 from controller.quick_dataclasses import dataclass
 
 MAPPING_SECTIONS = ("sales", "payments", "fees")
@@ -144,7 +144,7 @@ _ACCOUNT_PATH = re.compile(r"mapping\.(sales|payments|fees)\.accounts\.(.+)")
 _TAX_RATE_PATH = re.compile(r'mapping\.sales\.taxRates\["(.+)"\]')
 
 
-def parse_account_path(path: str) -> tuple[str, str] | None:
+def split_account_path(path: str) -> tuple[str, str] | None:
     """(section, key) of an account's path, else None."""
     match = _ACCOUNT_PATH.fullmatch(path)
     return (match[1], match[2]) if match else None
@@ -162,7 +162,7 @@ def ref_kind(path: str) -> RefKind | None:
         return RefKind.CUSTOMER
     if path == SUPPLIER_PATH:
         return RefKind.SUPPLIER
-    if parse_account_path(path):
+    if split_account_path(path):
         return RefKind.ACCOUNT
     return RefKind.TAX_RATE if parse_tax_rate_path(path) else None
 
@@ -177,13 +177,13 @@ def resolve_live_path(paths: Collection[str], path: str) -> str | None:
         return SYNC_HOUR_PATH
     if path in paths:
         return path
-    account = parse_account_path(path)
+    account = split_account_path(path)
     if account is None:
         return None if parse_tax_rate_path(path) else path
     section, key = account
     same_key = []
     for live_path in paths:
-        live_account = parse_account_path(live_path)
+        live_account = split_account_path(live_path)
         if live_account and live_account[1].lower() == key.lower():
             same_key.append((live_account[0] != section, live_path))
     return min(same_key)[1] if same_key else None

@@ -11,6 +11,6 @@ from typing import TypeGuard
 _FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
 
 
-def is_id(text: object) -> TypeGuard[str]:
+def has_id_format(text: object) -> TypeGuard[str]:
     """Whether this can be the id of a company, connection, dataset or platform: no dot, slash, blank or control."""
     return isinstance(text, str) and _FORM.fullmatch(text) is not None

@@ -8,7 +8,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 
 from controller.model.field_values import CONNECTION_STATE_PATH, LocalTime, Option, RefKind, Value, ref_kind
-from controller.model.names import company_name_key
+from controller.model.name_matching import company_name_key
 from controller.model.syncs_and_uploads import is_sync_failure
 from controller.quick_dataclasses import dataclass
 

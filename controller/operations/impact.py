@@ -9,7 +9,7 @@ from controller.environment import REAL_ENVIRONMENT, Environment
 from controller.model.desired import DesiredMerchant, Fleet
 from controller.model.errors import UsageError
 from controller.model.impact import Impact
-from controller.model.names import nfc
+from controller.model.name_matching import nfc
 from controller.model.plan import ChangeClass
 from controller.model.platforms import nearest_platforms, platform_key
 from controller.model.run_policy import Scope
@@ -23,7 +23,7 @@ from controller.settings import Settings
 Question = Callable[[Collection[DesiredMerchant], Recorded, datetime], Impact]
 
 
-async def load_account_impact(
+async def load_books_account_impact(
     settings: Settings, scope: Scope, reference: str, environment: Environment = REAL_ENVIRONMENT
 ) -> Impact:
     """Who books on the account of this code, name or id."""

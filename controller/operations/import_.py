@@ -39,7 +39,7 @@ from controller.model.errors import (
     UsageError,
 )
 from controller.model.field_values import COMPANY_NAME_PATH, CONNECTION_STATE_PATH, PLATFORM_PATH
-from controller.model.names import (
+from controller.model.name_matching import (
     company_name_key,
     describe_character,
     find_invisible_flaw,

@@ -64,11 +64,11 @@ def _writes(plan: Plan) -> list[tuple[object, ...]]:
 
 def _describe_extra_writes(plan: Plan, other: Plan) -> str:
     """The writes of a plan that the other one lacks, in words."""
-    other_lines = set(_describe_writes(other))
-    return ", ".join(line for line in _describe_writes(plan) if line not in other_lines) or "nothing else"
+    other_lines = set(_describe_all_writes(other))
+    return ", ".join(line for line in _describe_all_writes(plan) if line not in other_lines) or "nothing else"
 
 
-def _describe_writes(plan: Plan) -> list[str]:
+def _describe_all_writes(plan: Plan) -> list[str]:
     if not plan.changes:
         return ["nothing"]
     kinds = [f"{change.kind.value} as {', '.join(change.classes)}" for change in plan.changes if change.classes]

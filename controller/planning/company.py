@@ -12,7 +12,12 @@ from dataclasses import replace
 
 from controller.model.desired import DesiredMerchant, DriftPolicy, LinkState
 from controller.model.field_values import COMPANY_NAME_PATH
-from controller.model.names import find_invisible_flaw, loses_many_letters, name_difference, normalize_company_name
+from controller.model.name_matching import (
+    find_invisible_flaw,
+    loses_many_letters,
+    name_difference,
+    normalize_company_name,
+)
 from controller.model.observed import Absent, Company, SimilarName, Unread
 from controller.model.plan import Actor, Change, ChangeClass, ChangeKind, Direction, FieldChange, Finding
 from controller.model.yaml_snippets import quote_yaml

@@ -23,9 +23,9 @@ from controller.model.field_values import (
     Option,
     Values,
     account_path,
-    parse_account_path,
     parse_tax_rate_path,
     resolve_live_path,
+    split_account_path,
 )
 from controller.model.observed import Configuration
 
@@ -69,7 +69,7 @@ def is_section_on(values: Values, section: str) -> bool:
 
 
 def _is_in_enabled_section(values: Values, path: str) -> bool:
-    parts = parse_account_path(path)
+    parts = split_account_path(path)
     return parts is not None and is_section_on(values, parts[0])
 
 

@@ -12,7 +12,7 @@ from controller.model.field_values import (
     value_to_json,
     values_equal,
 )
-from controller.model.names import company_name_key
+from controller.model.name_matching import company_name_key
 from controller.model.plan import Direction, FieldChange
 
 

@@ -38,7 +38,9 @@ class Occurrence:
 
 
 def find_flapping(merchant: str, code: str, field: str | None, occurrences: Sequence[Occurrence]) -> Finding | None:
-    """A finding that this one flaps, and who undoes whose change; None where it came too seldom. `times`: of a day.
+    """A finding that this one flaps, and who undoes whose change; None where it came too seldom.
+
+    occurrences  those of a day
 
     A change of the manifests that a run carries out does not count, unless runs of different manifests undo each
     other's changes.

@@ -23,9 +23,9 @@ from controller.model.field_values import (
     Option,
     Ref,
     RefKind,
-    parse_account_path,
     ref_kind,
     resolve_live_path,
+    split_account_path,
 )
 from controller.model.local_times import local_date, local_midnight, local_time_problem, utc_hour
 from controller.model.observed import Configuration
@@ -83,7 +83,7 @@ def _undeclarable_reasons(live: Configuration) -> dict[str, str]:
     }
     path_by_key: dict[str, str] = {}
     for path in live.values:
-        account = parse_account_path(path)
+        account = split_account_path(path)
         if account and (first := path_by_key.setdefault(account[1].lower(), path)) != path:
             reasons[path] = f"it is one account with {first}, which live has, too"
     return reasons
@@ -99,7 +99,7 @@ def _declare_all_but_hour_and_start(live: Configuration) -> Iterator[tuple[str, 
         if isinstance(value, Option):
             yield path, _to_reference(value, ref_kind(path), key_counts)
         elif path not in (START_DATE_PATH, SYNC_HOUR_PATH):
-            can_be_null = parse_account_path(path) or path in (CUSTOMER_PATH, SUPPLIER_PATH)
+            can_be_null = split_account_path(path) or path in (CUSTOMER_PATH, SUPPLIER_PATH)
             if value is not None or can_be_null:
                 yield path, value
 

@@ -15,7 +15,7 @@ from shlex import quote
 from typing import TypeVar
 
 from controller.model.desired import DesiredMerchant
-from controller.model.names import similarity_key
+from controller.model.name_matching import similarity_key
 from controller.model.observed import Observed, RecordedState, Unread
 from controller.model.plan import Actor, Finding, Plan
 from controller.model.yaml_snippets import quote_yaml_if_needed

@@ -25,7 +25,7 @@ from controller.model.field_values import (
     ref_kind,
     resolve_live_path,
 )
-from controller.model.names import nfc
+from controller.model.name_matching import nfc
 from controller.model.observed import BooksForNewAccounts, BooksRecord, Configuration, DataTypeStatus, Unread
 from controller.model.plan import (
     RECHECK_WAITING_AFTER,

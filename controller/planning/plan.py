@@ -19,8 +19,8 @@ from controller.model.field_values import (
     Option,
     Ref,
     Value,
-    parse_account_path,
     resolve_live_path,
+    split_account_path,
     value_to_json,
 )
 from controller.model.local_times import utc_hour
@@ -337,7 +337,7 @@ def with_manifest_places(plan: Plan, origins: Mapping[str, tuple[Origin, ...]]) 
     def with_place(finding: Finding) -> Finding:
         path: str | None = finding.field or ""
         if path not in origins:  # a finding may name live's spelling of an account, the manifest another
-            path = resolve_live_path(origins, path or "") if parse_account_path(path or "") else None
+            path = resolve_live_path(origins, path or "") if split_account_path(path or "") else None
         layers = origins.get(path or "", ())
         return replace(finding, manifest=str(layers[-1])) if layers else finding
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from controller.model.names import company_name_key
+from controller.model.name_matching import company_name_key
 from controller.model.observed import REQUIRED_DATA_TYPES, Configuration, DataTypeStatus, Unread
 from controller.model.plan import RECHECK_WAITING_AFTER, Actor, Finding
 from controller.model.yaml_snippets import quote_yaml

@@ -8,10 +8,10 @@ from controller.model.field_values import (
     Option,
     Ref,
     Value,
-    parse_account_path,
     parse_tax_rate_path,
     ref_kind,
     resolve_live_path,
+    split_account_path,
     values_equal,
 )
 from controller.model.observed import Absent, BooksRecord, Configuration, Unread
@@ -263,8 +263,8 @@ def _not_offered_cause(path: str, live: Configuration) -> str:
     if key := parse_tax_rate_path(path):
         rates = ", ".join(sorted(filter(None, map(parse_tax_rate_path, live.values)), key=float)) or "none"
         return f"Codat offers no tax rate {key} for this merchant; it offers {rates}"
-    section, account = parse_account_path(path) or ("", path)
-    keys = [parts[1] for live_path in live.values if (parts := parse_account_path(live_path)) and parts[0] == section]
+    section, account = split_account_path(path) or ("", path)
+    keys = [parts[1] for live_path in live.values if (parts := split_account_path(live_path)) and parts[0] == section]
     offered = f"in {section} it offers {', '.join(keys) or 'none'}"
     return f"Codat offers no account {account} for this merchant; {offered}"
 

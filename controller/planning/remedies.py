@@ -19,9 +19,9 @@ from controller.model.field_values import (
     Option,
     Ref,
     Value,
-    parse_account_path,
     parse_tax_rate_path,
     ref_kind,
+    split_account_path,
 )
 from controller.model.observed import Configuration
 from controller.model.yaml_snippets import ReferenceKey, describe_option, value_as_yaml
@@ -111,7 +111,7 @@ def _likely_option_texts(path: str, live: Configuration, excluded: Value) -> tup
     excluded_id = excluded.id if isinstance(excluded, Option) else None
     offered = (option for option in live.options.get(path, ()) if option.id != excluded_id)
     options = without_refused_options(path, offered, live.values)
-    account = parse_account_path(path)
+    account = split_account_path(path)
     searched = account[1] if account else f"{parse_tax_rate_path(path) or ''}%"
     similar = suggest_options(Ref("name", searched), options) or options
     return [describe_option(option, "name", options) for option in similar[:MAX_SIMILAR_SHOWN]], len(options)

@@ -18,7 +18,7 @@ from controller.model.field_values import (
     values_equal,
 )
 from controller.model.local_times import utc_hour
-from controller.model.names import name_difference, nfc
+from controller.model.name_matching import name_difference, nfc
 from controller.model.observed import Absent, BooksRecord, Configuration, Unread
 from controller.planning.configuration_rules import without_refused_options
 from controller.planning.suggestions import MAX_SUGGESTIONS, suggest_options

@@ -42,7 +42,7 @@ CLASS_WORDS = {
 }
 
 
-def limits_of_run(limits: Mapping[ChangeClass, tuple[int, int]]) -> dict[ChangeClass, tuple[int, int]]:
+def add_enable_limit(limits: Mapping[ChangeClass, tuple[int, int]]) -> dict[ChangeClass, tuple[int, int]]:
     """By class (number, per cent of the bound merchants); the number is the floor, the larger of the two the limit.
 
     limits  those of an apply, in this environment
@@ -72,7 +72,7 @@ def park_over_limit(
     if everyone:
         plans, findings = _park_classes_over_limit(limited.plans, fleet, written)
     else:
-        plans, findings = tuple(_park_over_floors(limited.plans, written, limits_of_run(fleet.limits))), ()
+        plans, findings = tuple(_park_over_floors(limited.plans, written, add_enable_limit(fleet.limits))), ()
     return replace(limited, plans=plans, counts=count_changes(plans), findings=(*limited.findings, *findings))
 
 
@@ -123,7 +123,7 @@ def _park_classes_over_limit(
     # A merchant that could not be read may need the same change as the others: count it as if it did.
     unread = sum(plan.has_unread for plan in plans)
     exceeded = []
-    for change_class, limit in limits_of_run(fleet.limits).items():
+    for change_class, limit in add_enable_limit(fleet.limits).items():
         floor, total = limit[0], planned[change_class] + written.get(change_class, 0)
         # The floor is written whoever could not be read: one of them among few changes keeps nobody waiting.
         if planned[change_class] and total > floor and total + unread > effective_limit(limit, fleet.bound_count):
@@ -166,7 +166,7 @@ def _exceeded_finding(
     number = f"{len(merchants):,} merchant{'' if len(merchants) == 1 else 's'}"
     more = f"; {written:,} written in the last 24 hours" if written else ""
     more += f"; {unread:,} could not be read" if unread else ""
-    limit = effective_limit(limits_of_run(fleet.limits)[change_class], fleet.bound_count)
+    limit = effective_limit(add_enable_limit(fleet.limits)[change_class], fleet.bound_count)
     cause = (
         f"{number} {CLASS_WORDS[change_class]}{more}; "
         f"the limit of a run is {limit:,} of {fleet.bound_count:,} in 24 hours."

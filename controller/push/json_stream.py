@@ -84,7 +84,7 @@ def _read_object(text: _TextReader) -> Iterator[Found]:
     """A record or a document; of a document that is too long to be held, member by member."""
     line, value = text.line, text.read_value_if_buffered()
     if value is None and text.begins_document():
-        yield from _read_members(text)
+        yield from _read_document_by_member(text)
         return
     if value is None:
         value = text.read_value()
@@ -114,7 +114,7 @@ def _found_in_member(text: _TextReader, key: str, value: Any) -> Iterator[Found]
             yield FoundRecord(f"{key}[{index}]", key, record)
 
 
-def _read_members(text: _TextReader) -> Iterator[Found]:
+def _read_document_by_member(text: _TextReader) -> Iterator[Found]:
     text.expect("{")
     while text.peek() != "}":
         key = text.read_value()

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 
 from controller.codat.client import Client
 from controller.model.errors import ApiUnusable, NotFound, Rejected, RemoteError
-from controller.model.names import company_name_key
+from controller.model.name_matching import company_name_key
 from controller.model.observed import LINKED, Absent
 from controller.model.plan import Change, ChangeKind, Plan
 from controller.model.report import Applied, Failed, Outcome, Unchanged

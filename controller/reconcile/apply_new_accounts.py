@@ -13,7 +13,7 @@ from controller.codat.client import Client
 from controller.codat.from_wire import read_configuration
 from controller.model.account_types import account_name_to_push
 from controller.model.errors import RemoteError, RemoteLimitReached, TransientError
-from controller.model.field_values import NewAccount, Option, Ref, parse_account_path
+from controller.model.field_values import NewAccount, Option, Ref, split_account_path
 from controller.model.observed import AccountPush
 from controller.model.plan import RECHECK_WAITING_AFTER, Actor, Change, ChangeKind, Finding, Plan
 from controller.planning.new_accounts import CHART_OF_ACCOUNTS, UNRESOLVED_CODE, find_obstacle, unresolved_new_accounts
@@ -124,7 +124,7 @@ async def _halt_on_create_obstacle(
 
 def _account_to_push(platform: str, change: Change, new: NewAccount) -> dict[str, str]:
     """The account as Codat takes it (API notes 3.11 #33)."""
-    sections = {place[0] for each in change.fields if (place := parse_account_path(each.field))}
+    sections = {place[0] for each in change.fields if (place := split_account_path(each.field))}
     # One for several fields has to take payments where a single one of them does.
     section = "payments" if "payments" in sections else min(sections)
     account = {

@@ -151,7 +151,7 @@ async def _record_findings(
         )
     rows = {each.key: _finding_row(each, fleet, news=run.policy.automatic) for each in found}
     known = ledger.open_findings
-    is_new = any(key not in known or known[key].value_differs_from(row) for key, row in rows.items())
+    is_new = any(key not in known or known[key].live_or_wanted_differs_from(row) for key, row in rows.items())
     number = executed.run_id if executed else await _record_look_as_run(run, at, is_new or bool(gone))
     plans = {each.merchant: each for each in plan.every_plan}
     endings = [_ending(ledger.open_findings[key], plans.get(key[0]), fleet, number) for key in gone]

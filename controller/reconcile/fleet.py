@@ -1,4 +1,4 @@
-"""A fleet, once: think about everyone, judge once, ask, then applier. The story of every run that writes."""
+"""A fleet, once: think about everyone, judge once, ask, then apply. The story of every run that writes."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ async def plan_fleet_and_account_settings(
     snapshot: RunSnapshot, *, will_be_repeated: bool = False, began: datetime | None = None
 ) -> FleetPlan:
     """Everyone's plan, and that of the account's own settings where the run is about everyone. See `plan_fleet`."""
-    # The account first: from the judging of the plans to `InFlightChanges.reserved` nothing may wait.
+    # The account first: from the judging of the plans to `InFlightChanges.reserve` nothing may wait.
     account = await plan_account_settings(snapshot.run)
     plan = await plan_fleet(snapshot, will_be_repeated=will_be_repeated, began=began)
     return add_account_settings_plan(plan, account, snapshot.run)

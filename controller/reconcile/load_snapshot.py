@@ -11,7 +11,7 @@ from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import DeletionPolicy, DesiredMerchant, Fleet, LinkState
 from controller.model.errors import UsageError
 from controller.model.field_values import COMPANY_NAME_PATH, ENABLED_PATH
-from controller.model.names import match_names_by_glob
+from controller.model.name_matching import match_names_by_glob
 from controller.model.observed import Listing, RecordedState
 from controller.model.report import RetainedMerchant
 from controller.model.run_policy import Scope

@@ -10,7 +10,7 @@ from datetime import datetime
 from controller.model.desired import Fleet
 from controller.model.errors import LockedByOtherRun
 from controller.model.field_values import COMPANY_NAME_PATH
-from controller.model.names import nfc
+from controller.model.name_matching import nfc
 from controller.model.plan import Finding
 from controller.model.rollout import ACTIVE_ROLLOUT_STATES
 from controller.planning.merchant_renames import (

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from controller.model.desired import DesiredMerchant
-from controller.model.names import company_name_key, name_difference, similarity_key
+from controller.model.name_matching import company_name_key, name_difference, similarity_key
 from controller.model.observed import Company, SimilarName
 
 

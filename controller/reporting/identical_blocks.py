@@ -24,7 +24,10 @@ def collapse_identical(
     max_names: int = MAX_NAMES_IN_GROUP,
     min_group_size: int = MIN_GROUP_SIZE,
 ) -> list[list[str]]:
-    """The blocks' lines in their order; of `at_least` alike the first speaks for all, and `named` others are named."""
+    """The blocks' lines in their order; of `min_group_size` alike the first speaks for all.
+
+    max_names  so many of the others are named
+    """
     blocks = list(blocks)
     alike = _names_by_block(blocks)
     told: list[list[str]] = []

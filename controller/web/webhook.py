@@ -141,7 +141,7 @@ def _build_delivery(request: Request, event: WebhookEvent, now: datetime) -> Rec
 
 
 async def read_body_within_limit(request: Request, max_bytes: int, on_piece: Callable[[bytes], object]) -> bool:
-    """Hands `take` the body piece by piece; False where it is longer, by its declared length or while it is read."""
+    """Hands `on_piece` the body piece by piece; False where it is longer, as declared or while it is read."""
     declared_length = request.headers.get("content-length", "")
     # Not all of its digits: Python refuses a number of more than 4,300 with a ValueError.
     if declared_length.isascii() and declared_length.isdigit() and int(declared_length[:20]) > max_bytes:

@@ -23,7 +23,7 @@ from controller.model.errors import (
     TransientError,
 )
 from controller.model.field_values import Option, RefKind
-from controller.model.names import normalize_company_name
+from controller.model.name_matching import normalize_company_name
 from controller.model.observed import REQUIRED_DATA_TYPES, Absent, BooksRecord, Company, Configuration, DataTypeStatus
 from controller.model.syncs_and_uploads import TransferStatus
 from tests.emulator import Emulator, Merchant

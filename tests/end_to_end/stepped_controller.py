@@ -47,7 +47,7 @@ class Service:
     async def _due(self) -> Work:
         with suppress(TimeoutError):
             async with asyncio.timeout(0):  # who is due is handed out without waiting
-                return await self.daemon.queue.get()
+                return await self.daemon.queue.get_not_urgent()
         return {}
 
     @property

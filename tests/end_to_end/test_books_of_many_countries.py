@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from controller.model.field_values import account_path
-from controller.model.names import nfc
+from controller.model.name_matching import nfc
 from controller.model.plan import Actor, Finding, PlanStatus
 from tests.emulator import Emulator
 from tests.end_to_end import following

@@ -199,7 +199,7 @@ def test_whom_the_manifests_changed_while_the_state_did_not_answer_is_looked_at_
             move(elsewhere, state)
             await take_up_changes_on_disk(daemon)
             assert len(daemon.queue) == 1
-            assert await daemon.queue.get() == {EVERYONE if goes else "ann": Lane.REVISION}
+            assert await daemon.queue.get_not_urgent() == {EVERYONE if goes else "ann": Lane.REVISION}
             await take_up_changes_on_disk(daemon)
             assert not len(daemon.queue), "once"
 

@@ -143,7 +143,7 @@ def test_what_comes_to_a_process_left_behind_is_done_by_the_one_in_force(place: 
         for name in added:
             place.merchant(name)
         one.wait_until(lambda: {each["name"] for each in place.companies()} >= set(added))
-        other.wait_until(lambda: [each for each in other.log if each["event"] == "report_only_started"])
+        other.wait_until(lambda: [each for each in other.log if each["event"] == "manifests_not_in_force"])
         for name in ("ann", "bob"):
             place.edit_in_portal(name, {"enabled": False})
             place.unlink_books_in_portal(name)

@@ -257,7 +257,7 @@ def test_run_keeps_it_as_declared_once_an_hour_and_after_a_new_revision(place: P
             assert live_text(place, NEXT) == "Continue"
             set_in_portal(place, NEXT, "Go on")
             await AccountKeeper(daemon.queue, lambda: daemon.manifest_watcher.fleet).enqueue()
-            assert tuple(await daemon.queue.get()) == (ACCOUNT_NAME,)
+            assert tuple(await daemon.queue.get_not_urgent()) == (ACCOUNT_NAME,)
             await run_and_finish_pass((ACCOUNT_NAME,), daemon)
             assert live_text(place, NEXT) == "Continue"
             return daemon.state.latest

@@ -28,7 +28,7 @@ from controller.telemetry.metrics import Metrics
 from controller.web.app import create_app
 from controller.web.context import WebContext, WebhookSecrets, parse_webhook_secrets
 from controller.web.outside_links import OutsideLinks
-from controller.web.server import serving_web
+from controller.web.server_thread import serving_web
 from state import Store, open_state
 
 T = TypeVar("T")

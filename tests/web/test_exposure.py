@@ -27,7 +27,7 @@ from controller.web.access import AccessPolicy
 from controller.web.app import PortContent, create_app
 from controller.web.connection_limits import ConnectionLimits
 from controller.web.context import WebContext, parse_webhook_secrets
-from controller.web.server import serving_web
+from controller.web.server_thread import serving_web
 from state import open_state
 from tests.web.conftest import AUTHORIZATION, SECRET
 

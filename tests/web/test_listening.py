@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from controller.model.errors import MerchantctlError, UsageError
 from controller.web.app import create_app
 from controller.web.context import WebContext
-from controller.web.server import serving_web
+from controller.web.server_thread import serving_web
 from tests.web.conftest import Site
 
 

@@ -51,7 +51,7 @@ def serve_emulator(
 ) -> None:
     """Serve until a signal ends it; `announce(url)` is called once it listens.
 
-    `data` is the file that the world is kept in. Raises OSError (port taken), UnusableDataFileError.
+    `data_path` is the file that the world is kept in. Raises OSError (port taken), UnusableDataFileError.
     """
     gc.set_threshold(*_GC_THRESHOLDS)
     data_file = DataFile(data_path) if data_path else None
@@ -64,7 +64,7 @@ def serve_emulator(
 def running_emulator(
     settings: EmulatorSettings | None = None, host: str = "127.0.0.1", port: int = 0, data_path: str | None = None
 ) -> Iterator[str]:
-    """Serve in a thread as long as the context lasts; its URL. `data` is the file that the world is kept in."""
+    """Serve in a thread as long as the context lasts; its URL. `data_path`: the file of the world."""
     settings = settings or EmulatorSettings()
     listener, settings.base_url = _listen(host, port)
     listening = Event()

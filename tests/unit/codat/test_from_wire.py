@@ -25,10 +25,10 @@ from controller.model.field_values import (
     Option,
     Value,
     canonical_tax_rate,
-    parse_account_path,
     parse_tax_rate_path,
     ref_kind,
     resolve_live_path,
+    split_account_path,
     values_equal,
 )
 from tests.unit.codat.documents import DOCUMENTS
@@ -356,7 +356,7 @@ def test_a_place_that_is_not_there_any_more_is_not_made_up_to_put_something_back
 
 def _places(tree: dict[str, Any], path: str) -> set[tuple[str, ...]]:
     """Where a field may stand on the wire; with the hour its zone, and the words of a start that was local to it."""
-    account, rate = parse_account_path(path), parse_tax_rate_path(path)
+    account, rate = split_account_path(path), parse_tax_rate_path(path)
     if account:
         return {("configuration", account[0], "accounts", account[1], "selectedAccountId")}
     if rate is not None:

@@ -109,7 +109,7 @@ def test_a_change_that_was_made_is_a_line_with_its_fields_why_and_under_which_re
 def test_changes_that_were_not_made_are_a_warning_with_the_reason(outcome: Failed | ChangedSincePlan) -> None:
     plan = Plan("ann", PlanStatus.CHANGE, changes=(CHANGE,))
     (line,) = change_lines(look(FleetReport(fleet(plan), {"ann": outcome}, USUAL_NOW, USUAL_NOW)))
-    assert (line.event, line.warns) == ("apply_failed", True)
+    assert (line.event, line.warns) == ("changes_not_all_made", True)
     assert line.facts["reason"] in ("refused", "it is gone")
     assert line.facts["writes_made"] == 1
 

@@ -60,7 +60,7 @@ def open_queue(due: Due, url: str, process: ProcessIdentity) -> AbstractAsyncCon
 async def opened(store: Store, url: str, process: ProcessIdentity = US) -> AsyncIterator[StateQueue]:
     """A queue as a process has it, whose ticker is quick."""
     async with open_queue(store.due, url, process) as queue:
-        timers = [replace(each, interval_s=TICK_S) if each.name == "due" else each for each in queue.timers]
+        timers = [replace(each, interval_s=TICK_S) if each.name == "due" else each for each in queue.upkeep_timers]
         async with run_timers(*timers, now=lambda: datetime.now(UTC)):
             yield queue
 
@@ -119,7 +119,7 @@ async def looked_at(queue: Queue, *, urgent: bool = False) -> list[str]:
 
 
 async def _get(queue: Queue, *, urgent: bool) -> Work:
-    return await (queue.get_urgent() if urgent else queue.get())
+    return await (queue.get_urgent() if urgent else queue.get_not_urgent())
 
 
 class TestEveryQueue:
@@ -129,7 +129,7 @@ class TestEveryQueue:
         queue.add(["bob"], lane=Lane.REVISION)
         work: dict[str, Lane] = {}
         while len(work) < 3:  # doorbells of several machines ring one after the other
-            work |= await asyncio.wait_for(queue.get(), 30)
+            work |= await asyncio.wait_for(queue.get_not_urgent(), 30)
         assert work == {EVERYONE: Lane.RESYNC, "ann": Lane.RETRY, "bob": Lane.REVISION}
         assert await is_idle(queue)
 
@@ -160,7 +160,7 @@ class TestEveryQueue:
 
     async def test_who_is_added_while_in_work_is_handed_out_once_more_and_only_afterwards(self, queue: Queue) -> None:
         queue.add(["ann"])
-        work = await queue.get()
+        work = await queue.get_not_urgent()
         queue.add(["ann"])
         queue.add(["ann"], after_s=3600)
         assert await is_idle(queue)
@@ -170,7 +170,7 @@ class TestEveryQueue:
 
     async def test_what_is_added_just_before_the_end_of_a_look_outlives_it(self, queue: Queue) -> None:
         queue.add(["ann"])
-        work = await queue.get()
+        work = await queue.get_not_urgent()
         queue.add(["ann"])
         await queue.done(work)
         assert await looked_at(queue) == ["ann"]
@@ -206,7 +206,7 @@ class TestEveryQueue:
         self, queue: Queue
     ) -> None:
         queue.add(["ann", "bob"], lane=Lane.RESYNC)
-        long = await queue.get()
+        long = await queue.get_not_urgent()
         queue.add(["ann"], lane=Lane.EVENT)
         short = await queue.get_urgent()
         await queue.done(long)
@@ -228,12 +228,12 @@ class TestEveryQueue:
         assert await is_idle(queue, urgent=True)
 
     async def test_a_closed_queue_hands_nobody_out_and_keeps_nobody_waiting(self, queue: Queue) -> None:
-        asking = asyncio.create_task(queue.get())
+        asking = asyncio.create_task(queue.get_not_urgent())
         await asyncio.sleep(0.05)
         queue.close()
         assert await asking == {}
         queue.add(["ann"])
-        assert await queue.get() == {}
+        assert await queue.get_not_urgent() == {}
 
     async def test_it_can_be_asked_how_many_wait(self, queue: Queue) -> None:
         queue.add(["ann", "bob"], after_s=3600)
@@ -267,7 +267,7 @@ class TestTheQueueOfAState:
         found: list[str] = []
 
         async def take(queue: StateQueue) -> None:
-            while work := await queue.get():
+            while work := await queue.get_not_urgent():
                 found.extend(work)
                 await asyncio.sleep(0.01)
                 await queue.done(work)
@@ -281,7 +281,7 @@ class TestTheQueueOfAState:
     async def test_a_revision_of_many_is_handed_out_as_a_whole(self, shared: StateQueue, other: StateQueue) -> None:
         """However many: it is judged as one."""
         names = [f"m-{number:04}" for number in range(1200)]
-        taking = [asyncio.create_task(queue.get()) for queue in (shared, other)]
+        taking = [asyncio.create_task(queue.get_not_urgent()) for queue in (shared, other)]
         shared.add(names, lane=Lane.REVISION)
         (done,), (pending,) = await asyncio.wait(taking, timeout=300, return_when=asyncio.FIRST_COMPLETED)
         assert list(done.result()) == names
@@ -344,7 +344,7 @@ class TestTheQueueOfAState:
     ) -> None:
         shared.add(["ann"], after_s=3600)
         shared.add(["bob"])
-        work = await shared.get()
+        work = await shared.get_not_urgent()
         change(url, "UPDATE due SET taken_by = (SELECT id FROM due_takers), taken_lane = lane, due_at = NULL")
         await shared.beat_and_reap()
         assert await is_idle(shared), "its answer may be on its way"
@@ -403,7 +403,7 @@ class TestTheDoorbellsOfSeveralMachines:
         )
         shared.add(["ann"], lane=Lane.EVENT)
         assert await looked_at(shared, urgent=True) == ["ann"], "without a bell, once it is overdue"
-        give_up = next(each for each in shared.timers if each.name == "bells")
+        give_up = next(each for each in shared.upkeep_timers if each.name == "bells")
         await give_up.action()
         rows = f"SELECT count(*) FROM {queue_schema(url)}.procrastinate_jobs WHERE worker_id IS NULL"
         rows += " AND status = 'doing'"
@@ -471,7 +471,7 @@ from state import ProcessIdentity, open_state
 async def main():
     async with open_state(sys.argv[1]) as store, open_state_queue(store.due, ProcessIdentity.current("run")) as queue:
         queue.add(["bob", "ann"])
-        print(list(await queue.get()), flush=True)
+        print(list(await queue.get_not_urgent()), flush=True)
         await asyncio.sleep(600)
 asyncio.run(main())
 """
@@ -534,11 +534,11 @@ class _OutOfReachAfterRevision(Due):
 async def test_who_was_claimed_just_before_the_state_was_out_of_reach_is_handed_out_later(url: str) -> None:
     async with open_database(url) as database:
         due = _OutOfReachAfterRevision(database)
-        async with open_queue(due, url, US) as queue, run_timers(queue.timers[0], now=lambda: datetime.now(UTC)):
+        async with open_queue(due, url, US) as queue, run_timers(queue.upkeep_timers[0], now=lambda: datetime.now(UTC)):
             queue.add(["ann"], lane=Lane.REVISION)
             with pytest.raises(StateUnreachable):
-                await asyncio.wait_for(queue.get(), 300)
-            asking = asyncio.create_task(queue.get())
+                await asyncio.wait_for(queue.get_not_urgent(), 300)
+            asking = asyncio.create_task(queue.get_not_urgent())
             for _ in range(2):
                 await queue.beat_and_reap()
             await asyncio.wait([asking], timeout=20)

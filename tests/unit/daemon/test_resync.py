@@ -60,7 +60,7 @@ async def test_once_the_clock_was_put_back_everyone_is_looked_at_and_then_in_tur
     resync = Resync(queue, state, lambda: ["ann"], lambda: START, 3600)
     await resync.enqueue_due()
     assert len(queue) == 1
-    assert tuple(await queue.get()) == ("ann",)
+    assert tuple(await queue.get_not_urgent()) == ("ann",)
     await resync.enqueue_due()
     assert len(queue) == 0, "it is asked for once"
 
@@ -74,7 +74,7 @@ async def test_whoever_every_look_so_far_has_missed_is_looked_at_once_everyone_w
     state.ready = True
     await resync.enqueue_due()
     assert len(queue) == 1
-    assert tuple(await queue.get()) == ("bob",), "those of a new revision wait for it already"
+    assert tuple(await queue.get_not_urgent()) == ("bob",), "those of a new revision wait for it already"
     await resync.enqueue_due()
     assert len(queue) == 0
 
@@ -83,7 +83,7 @@ async def test_a_merchant_that_waits_in_the_queue_is_not_asked_for_again() -> No
     queue, state = WorkQueue(), DaemonState(ControllerStatus(looked_at={"ann": START}))
     resync = Resync(queue, state, lambda: ["ann"], lambda: START + 1.5 * HOUR, 3600)
     await resync.enqueue_due()
-    assert await queue.get() == {"ann": Lane.RESYNC}
+    assert await queue.get_not_urgent() == {"ann": Lane.RESYNC}
     await resync.enqueue_due()
     assert len(queue) == 0
 

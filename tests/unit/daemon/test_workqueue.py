@@ -19,7 +19,7 @@ async def take(queue: WorkQueue, until: float, busy: float = 0) -> Taken:
     """What a taker is handed and when, who needs `busy` seconds for each handful."""
     loop, taken = asyncio.get_running_loop(), []
     loop.call_at(until, queue.close)
-    while work := await queue.get():
+    while work := await queue.get_not_urgent():
         taken.append((round(loop.time(), 3), tuple(work)))
         await asyncio.sleep(busy)
         await queue.done(work)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from controller.desired import yaml_reader as source
 from controller.desired.yaml_writer import NewManifest, yaml_text
-from controller.model.names import nfc
+from controller.model.name_matching import nfc
 
 
 def read_back(text: str) -> list[object]:

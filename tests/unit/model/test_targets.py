@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.model.names import match_names_by_glob
+from controller.model.name_matching import match_names_by_glob
 
 names = st.text("ab1[]*?!-", min_size=1, max_size=6)
 

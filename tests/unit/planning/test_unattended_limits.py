@@ -24,12 +24,12 @@ from controller.planning import unattended_limits
 from controller.planning.limits import LIMITS, FleetSize, LimitedPlans, count_changes, effective_limit
 from controller.planning.unattended_limits import (
     HELD_CODE_BY_CLASS,
+    add_enable_limit,
     limited_classes,
-    limits_of_run,
     waits_for_full_pass,
 )
 
-RUN_LIMITS = limits_of_run(LIMITS)
+RUN_LIMITS = add_enable_limit(LIMITS)
 REMAP, DISABLE, ENABLE, RENAME = ChangeClass.REMAP, ChangeClass.DISABLE, ChangeClass.ENABLE, ChangeClass.RENAME
 TOLD = Finding("mapping-changed", "", "live moved", "merchantctl apply", Actor.APPLY)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.model.names import (
+from controller.model.name_matching import (
     company_name_key,
     find_invisible_flaw,
     is_invisible,
