@@ -371,6 +371,11 @@ def _daemon_context(
             return hold_state_lock(run.lock, 0)
         return _interruptible_lock(run.lock, state, max_wait_s, is_alone=is_alone)
 
+    jobs = (*_build_jobs(settings, options, run, queue, state, watcher, notifier.meters),)
+    if interval_s := settings.listing_poll_interval:
+        listings = ListingWatcher(run.api, run.store, queue, run.now, interval_s, state.record_unclaimed)
+        jobs = (*jobs, listings.timer)
+        run = replace(run, on_company_read=listings.record_read_statuses)
     return DaemonContext(
         run=run,
         applies_changes=not options.report_only,
@@ -380,7 +385,7 @@ def _daemon_context(
         state=state,
         lock=PassLock(open_lock, lambda: watcher.fleet),
         notifier=notifier,
-        jobs=tuple(_build_jobs(settings, options, run, queue, state, watcher, notifier.meters)),
+        jobs=jobs,
         # What belongs to no merchant, the listings tell; without them only a look at everyone at once does.
         full_pass_interval_s=None if settings.listing_poll_interval else settings.resync * RESYNCS_PER_FULL_PASS,
     )
@@ -404,9 +409,6 @@ def _build_jobs(
     if settings.reports and not options.once:
         yield ReportSender(settings, run.store, metrics, run.now).timer
     yield StateCleaner(run, settings.keep, state.signal_received.is_set).timer
-    if settings.listing_poll_interval:
-        interval_s = settings.listing_poll_interval
-        yield ListingWatcher(run.api, run.store, queue, run.now, interval_s, state.record_unclaimed).timer
     if settings.sync_poll_interval:
         yield SyncPoller(
             # By Codat's clock, and the refresher, too: what they compare are times that Codat told (decision 27).

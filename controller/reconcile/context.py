@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from controller.codat.client import Client
 from controller.environment import Environment
 from controller.model.desired import Fleet
+from controller.model.observed import Company
 from controller.model.plan import ChangeClass
 from controller.model.report import FleetReport
 from controller.model.run_policy import Author, Records, RunPolicy, Scope
@@ -99,6 +100,7 @@ class RunContext:
     requests_per_minute     for the estimate of a plan's cost
     on_progress             called with how many merchants are done, of how many, and how many of them failed
     on_message              called with a sentence about what is being waited for
+    on_company_read         called with each bound company that a look has read by its id
     environment             clock, sleep and network: see `now` and `sleep`
     read_data_status        read everyone's data status, though nothing calls for it
     read_syncs              read each merchant's latest sync, too
@@ -132,6 +134,7 @@ class RunContext:
     records: Records = Records.NONE
     author: Author = field(default_factory=lambda: Author("apply"))
     in_flight_changes: InFlightChanges = field(default_factory=InFlightChanges)
+    on_company_read: Callable[[Company], None] = lambda company: None
 
     def now(self) -> datetime:
         """The time by this machine's clock: for what concerns nobody but us."""

@@ -23,8 +23,8 @@ from controller.planning.limits import count_changes
 from controller.reconcile.context import RunContext
 from state import LastLookRow, Store
 
-ENCODED_AT_ONCE = 200
-"""Merchants whose rows are made in one piece: ten thousand take a second, in which an event would wait."""
+ROWS_AT_ONCE = 100
+"""Rows that are made or read in one piece: ten thousand take seconds, in which an event would wait."""
 
 
 async def record_last_looks(plan: FleetPlan, outcomes: Mapping[str, Outcome], run: RunContext, at: datetime) -> None:
@@ -33,7 +33,7 @@ async def record_last_looks(plan: FleetPlan, outcomes: Mapping[str, Outcome], ru
     Of whom another pass looks at meanwhile the plan says nothing, and what that one saw stays.
     """
     store, believed_until = run.store, run.now() + MAX_CLOCK_DIFFERENCE
-    for start in range(0, len(plan.plans), ENCODED_AT_ONCE):
+    for start in range(0, len(plan.plans), ROWS_AT_ONCE):
         rows = [
             LastLookRow(
                 each.merchant,
@@ -41,7 +41,7 @@ async def record_last_looks(plan: FleetPlan, outcomes: Mapping[str, Outcome], ru
                 encode(without_basis_of_writes(each)),
                 encode(outcomes.get(each.merchant, Unchanged())),
             )
-            for each in plan.plans[start : start + ENCODED_AT_ONCE]
+            for each in plan.plans[start : start + ROWS_AT_ONCE]
         ]
         await store.last_looks.save_if_newer(rows, believed_until=believed_until)
         await asyncio.sleep(0)
@@ -56,10 +56,15 @@ async def record_last_looks(plan: FleetPlan, outcomes: Mapping[str, Outcome], ru
 
 
 async def load_last_looks(store: Store, *, merchants: Collection[str] | None = None) -> dict[str, SeenMerchant]:
-    """By merchant how it stood. Without those that another version wrote."""
-    rows = await store.last_looks.load(merchants=merchants)
-    seen = (_decode_row(row) for row in rows if merchants is None or row.merchant in merchants)
-    return {each.plan.merchant: each for each in seen if each is not None}
+    """By merchant (None: all) how it stood. Without those that another version wrote."""
+    names = sorted(await store.last_looks.load_times() if merchants is None else merchants)
+    seen = {}
+    for start in range(0, len(names), ROWS_AT_ONCE):
+        for row in await store.last_looks.load(merchants=names[start : start + ROWS_AT_ONCE]):
+            if each := _decode_row(row):
+                seen[row.merchant] = each
+        await asyncio.sleep(0)
+    return seen
 
 
 async def load_last_look_at_fleet(store: Store) -> tuple[FleetPlan, datetime] | None:

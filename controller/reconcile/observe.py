@@ -125,6 +125,8 @@ async def _find_bound_company(
         return _unread_if_partly_unreadable(listed)
     by_id = snapshot.company_index.unlisted.get(company_id) if snapshot.company_index else None
     found = await _answer_or_unread(snapshot.run.api.company(company_id)) if by_id is None else by_id
+    if isinstance(found, Company):
+        snapshot.run.on_company_read(found)
     return await absent_if_unlisted(company_id, snapshot) if isinstance(found, Absent) else found
 
 

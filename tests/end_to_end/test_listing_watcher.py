@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from state import open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import LIST_COMPANIES, Place
 from tests.end_to_end.run_process import running_controller
+from tests.web.conftest import SECRET
 
 MINUTE = timedelta(minutes=1)
 
@@ -39,11 +41,15 @@ def place(tmp_path: Path, emulator_in_process: Any) -> Place:
 
 
 def looked_at(
-    place: Place, *between: Callable[[], object], unclaimed: list[Mapping[str, str]] | None = None
+    place: Place,
+    *between: Callable[[], object],
+    unclaimed: list[Mapping[str, str]] | None = None,
+    looks: Mapping[int, str] = MappingProxyType({}),
 ) -> list[tuple[str, ...]]:
     """Whom each poll leads to, a minute after the one before; what happens in between. The first poll is the first.
 
     unclaimed  takes what is said of the companies that no merchant has, once for each complete listing
+    looks      by number of what happens in between, the company that is looked at just after it
     """
     unclaimed = [] if unclaimed is None else unclaimed
 
@@ -57,8 +63,12 @@ def looked_at(
             watcher = ListingWatcher(api, store, queue, lambda: now, 60.0, unclaimed.append)
             await watcher.poll()
             assert len(queue) == 0, "the first listing is what all others are compared with"
-            for happens in between:
+            for number, happens in enumerate(between):
                 happens()
+                if looked := looks.get(number):
+                    company = await api.company(looked)
+                    assert isinstance(company, Company)
+                    watcher.record_read_statuses(company)
                 now += MINUTE
                 await watcher.poll()
                 work = await queue.get_urgent() if len(queue) else {}
@@ -125,6 +135,24 @@ def test_when_data_was_pulled_is_no_event(place: Place) -> None:
     assert looked_at(place, lambda: place.emulator.advance("P1D"), *[nothing] * 10) == [()] * 11
 
 
+def test_what_a_look_has_read_since_leads_to_no_other_look_but_what_comes_after_it_does(place: Place) -> None:
+    ann, control = place.company("ann")["id"], place.emulator.control
+    books = f"/companies/{ann}/connections/{place.accounting_connection('ann')['id']}"
+
+    def unlink() -> None:
+        control("POST", f"{books}/deauthorize")
+
+    def rename() -> None:
+        place.emulator.api.put(f"/companies/{ann}", json={"name": "anna"}).raise_for_status()
+
+    def consent() -> None:
+        control("POST", f"{books}/authorize")
+
+    assert looked_at(place, unlink, nothing, consent, nothing, looks={0: ann}) == [(), (), ("ann",), ()]
+    # The look that finds another name puts it right: its being right again is no event then.
+    assert looked_at(place, unlink, rename, nothing, looks={0: ann, 1: ann}) == [(), ("ann",), ()]
+
+
 def test_while_the_key_is_refused_nothing_is_said_of_anybody_and_no_timer_fails(place: Place) -> None:
     def refuse() -> None:
         place.unlink_books_in_portal("ann")
@@ -169,6 +197,36 @@ def test_in_run_an_unlink_without_a_webhook_is_found_long_before_the_resync(tmp_
         place.unlink_books_in_portal("ann")
         assert watch.next_pass(scope="1 named")
         assert [each["merchants"] for each in watch.log if each["event"] == "merchants_queued_by_listing"] == [1]
+
+
+@pytest.mark.waits
+@pytest.mark.over_tcp
+def test_in_run_whoever_a_webhook_led_to_is_not_looked_at_once_more_for_the_listing(
+    tmp_path: Path, emulator: Emulator
+) -> None:
+    place = Place(tmp_path, emulator)
+    place.provision("ann", "bob")
+    books = {
+        name: f"/companies/{place.company(name)['id']}/connections/{place.accounting_connection(name)['id']}"
+        for name in ("ann", "bob")
+    }
+    variables = {"MERCHANTCTL_LISTING_POLL_INTERVAL": "1s", "MERCHANTCTL_WEBHOOK_SECRET": SECRET}
+    with running_controller(place, "--resync", "1h", **variables) as watch:
+        hook = {"url": f"{watch.address}/webhooks", "eventTypes": ["connection.disconnected"]}
+        made = emulator.api.post("/webhooks", json=hook).json()
+        emulator.control("PATCH", f"/webhooks/{made['id']}", {"secret": SECRET})
+        watch.wait_until(lambda: watch.passes)
+        by_passes = watch.wait_until(lambda: emulator.counts()[LIST_COMPANIES])
+        watch.wait_until(lambda: emulator.counts()[LIST_COMPANIES] >= by_passes + 2)
+        emulator.fault(LIST_COMPANIES, "status", code=503, times=1000)
+        emulator.control("POST", f"{books['ann']}/deauthorize")
+        assert watch.next_pass(scope="1 named")
+        emulator.api.delete(f"/webhooks/{made['id']}").raise_for_status()
+        emulator.control("DELETE", "/faults")
+        emulator.control("POST", f"{books['bob']}/deauthorize")
+        assert watch.next_pass(scope="1 named")
+        assert [each["merchants"] for each in watch.log if each["event"] == "merchants_queued_by_listing"] == [1]
+        assert [each["merchant"] for each in watch.log if each["event"] == "finding_opened"] == ["ann", "bob"]
 
 
 # -- Values

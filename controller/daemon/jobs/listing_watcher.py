@@ -5,8 +5,8 @@ every minute       one request for the companies of which a connection is not li
 every ten minutes  the complete listing: whoever has another name or other connections, or is not in it any more; and
                    which companies nobody claims, so that nobody has to be looked at to know that
 
-Only what differs from the listing before is an event. When it was pulled last says nothing: at midnight that moves for
-everyone. A listing that is not whole says nothing at all.
+Only what differs from the listing before, or from a look since, is an event. When it was pulled last says nothing: at
+midnight that moves for everyone. A listing that is not whole says nothing at all.
 """
 
 from __future__ import annotations
@@ -70,6 +70,12 @@ class ListingWatcher:
     @property
     def timer(self) -> Timer:
         return Timer("listings", self.interval_s, self.poll, at_once=True)
+
+    def record_read_statuses(self, company: Company) -> None:
+        """A look has just read it by its id: how its connections stand by now is no event at the next listing, which
+        would lead to the same look once more. Its name is: the look that finds another one puts it right."""
+        if self.companies and (before := self.companies.get(company.id)):
+            self.companies[company.id] = (before[0], _company_row(company)[1])
 
     async def poll(self) -> None:
         """One listing, where one is due. The first is the complete one that all others are compared with."""
