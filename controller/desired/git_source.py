@@ -187,6 +187,9 @@ class GitSource:
                 GIT_INDEX_FILE=f"{index}/index",
             )
         _output_or_raise(done, self.address)
+        # Before it counts as the whole commit: after a power cut, files whose content had not come to the disk would be
+        # empty, and the merchants in them would count as gone. Once for all of it: a sync a file takes much longer.
+        os.sync()
         os.replace(new, tree)
 
     def _require_whole_folder(self, commit: str) -> None:
