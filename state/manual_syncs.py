@@ -92,15 +92,15 @@ class ManualSyncs:
         while True:
             await asyncio.sleep(self._lease_s / HEARTBEATS_PER_LEASE)
             with suppress(StateProblem):  # `mark_requested` tells whether it is ours still
-                await self._update_and_renew_lease(number)
+                await self._update_and_restart_lease(number)
 
     async def mark_requested(self, number: int, at: datetime) -> None:
         """Record, durably before it returns, that its request is about to leave. Raises LeaseLost: then it must not."""
-        renewed_at = await self._update_and_renew_lease(number, requested_at=at)
+        renewed_at = await self._update_and_restart_lease(number, requested_at=at)
         if renewed_at is None or seconds_since_boot() - renewed_at > self._lease_s / 3:
             raise LeaseLost
 
-    async def _update_and_renew_lease(self, number: int, **values: Any) -> float | None:
+    async def _update_and_restart_lease(self, number: int, **values: Any) -> float | None:
         """When its lease began anew, in seconds since boot; None where somebody else has ended it."""
         is_open = (manual_syncs.c.id == number) & manual_syncs.c.ended_at.is_(None) & manual_syncs.c.closed_at.is_(None)
         async with self._database.writing() as transaction:

@@ -219,7 +219,7 @@ def correct_drift(teller: DemoRunner, stage: DemoStage, checks: ClaimChecks) -> 
         f"{len(CORRECTED_CODES)} merchants were mended with one write each",
     )
     checks.record(stage.is_merchant_note_kept(), "the field that nobody declared is as the merchant left it")
-    left = {each["code"] for each in _run_drift(teller)["findings"]}
+    left = {each["code"] for each in _load_drift_report(teller)["findings"]}
     checks.record(not left & set(CORRECTED_CODES), "what was mended is reported no more")
 
 
@@ -254,6 +254,6 @@ def print_next_steps(teller: DemoRunner) -> None:
     click.echo(f"  {settings} {program} run")
 
 
-def _run_drift(teller: DemoRunner) -> dict[str, Any]:
+def _load_drift_report(teller: DemoRunner) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(teller.run("drift", "-o", "json", quiet=True)[1])
     return report

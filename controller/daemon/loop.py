@@ -159,7 +159,7 @@ async def _run_long_passes(work: Work, daemon: DaemonContext) -> None:
     daemon.state.full_pass_under_way = EVERYONE in work
     try:
         for keys in split_into_passes(tuple(work), daemon.state.revised):
-            await run_and_finish_pass(keys, daemon, reason=min(work[key] for key in keys).reason)
+            await run_and_record_pass(keys, daemon, reason=min(work[key] for key in keys).reason)
     finally:
         daemon.state.full_pass_under_way = False
 
@@ -171,7 +171,7 @@ async def _run_or_put_back(work: Work, daemon: DaemonContext, *, urgent: bool = 
     is_held_elsewhere = is_out_of_reach = False
     if not daemon.leaves_fleet_to_others:
         try:
-            await (run_and_finish_pass(tuple(work), daemon, urgent=True) if urgent else _run_long_passes(work, daemon))
+            await (run_and_record_pass(tuple(work), daemon, urgent=True) if urgent else _run_long_passes(work, daemon))
         except HeldElsewhere:
             is_held_elsewhere = True
         except StateUnreachable as problem:
@@ -211,13 +211,13 @@ async def _run_urgent_passes(daemon: DaemonContext) -> None:
             await _run_or_put_back(some, daemon, urgent=True)
 
 
-async def run_and_finish_pass(
+async def run_and_record_pass(
     keys: tuple[str, ...], daemon: DaemonContext, *, urgent: bool = False, reason: str = Lane.RETRY.reason
 ) -> None:
     """One pass, whatever comes of it. Where the API was unusable, the key is read again: it may be another by now."""
     done = await try_pass(keys, daemon, urgent=urgent, reason=reason)
     async with daemon.finishing:
-        await finish_pass(done, daemon)
+        await record_pass_and_queue_rechecks(done, daemon)
     warn_once_of_wrong_clock(daemon)
     if done.api_unusable and daemon.reload_key():
         daemon.queue.add(done.keys, lane=Lane.EVENT if urgent else Lane.RETRY)
@@ -228,7 +228,7 @@ async def run_single_pass(daemon: DaemonContext) -> FleetPlan | FleetReport:
     StateError where these manifests are not those in force."""
     daemon = replace(daemon, run=replace(daemon.run, waits_for_lost_creates=True))
     done = await execute_pass((EVERYONE,), daemon)
-    await finish_pass(done, daemon)
+    await record_pass_and_queue_rechecks(done, daemon)
     if daemon.applies_changes and daemon.revisions and daemon.revisions.report_only_reason:
         raise StateError(f"{daemon.revisions.report_only_reason}. See merchantctl revision show")
     assert not isinstance(done.result, PassFailure), "what prevents a pass is raised"
@@ -304,7 +304,7 @@ async def plan_and_record(run: RunContext, takeovers: Takeovers, began: datetime
     return await record_look(await plan_fleet_and_account_settings(snapshot, began=began), run, began, takeovers)
 
 
-async def finish_pass(done: Pass, daemon: DaemonContext) -> None:
+async def record_pass_and_queue_rechecks(done: Pass, daemon: DaemonContext) -> None:
     """What was seen is noted and told, and whoever needs another look is put down for one."""
     before = daemon.state.latest.plan
     daemon.state.record_pass(done, daemon.manifest_watcher.fleet)

@@ -72,9 +72,7 @@ class Notifier:
         """What is on disk is broken now, or otherwise broken, or whole again."""
         if latest.diagnostics:
             told = [str(each) for each in latest.diagnostics[:MAX_MERCHANTS_NAMED_IN_LOG]]
-            log.error(
-                "manifests_invalid", count=len(latest.diagnostics), diagnostics=told, in_use="the last valid ones"
-            )
+            log.error("manifests_invalid", count=len(latest.diagnostics), diagnostics=told)
         else:
             log.info("manifests_valid")
         await self._update_alerts(None, {}, latest, store, at, is_whole_fleet=False)

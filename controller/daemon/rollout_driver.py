@@ -73,7 +73,7 @@ class RolloutDriver:
             self.retry_at = now() + wait_s
             facts = {"reason": str(error), "retry_in_seconds": wait_s}
             if rollout is None:
-                log.warning("rollout_takeover_failed", **facts)
+                log.warning("rollout_check_failed", **facts)
             else:
                 log.warning("rollout_attempt_failed", rollout=rollout.name, **facts)
 

@@ -178,7 +178,7 @@ def _similar_name_findings(context: PlanningContext) -> tuple[Finding, ...]:
     return tuple(
         context.finding(
             "company-similar",
-            f"{_describe_owner(similar)} is called {similar.name!r}: that differs only by "
+            f"{_describe_similar_company(similar)} is called {similar.name!r}: that differs only by "
             f"{name_difference(similar.name, context.desired.company_name)} from {context.desired.company_name!r}, "
             "which is about to be created beside it",
             _similar_name_remedy(context, similar),
@@ -188,7 +188,7 @@ def _similar_name_findings(context: PlanningContext) -> tuple[Finding, ...]:
     )
 
 
-def _describe_owner(similar: SimilarName) -> str:
+def _describe_similar_company(similar: SimilarName) -> str:
     if similar.company_id is None:
         return f"the company that {similar.merchant} is to have"
     return f"company {similar.company_id}" + (f" of {similar.merchant}" if similar.merchant else "")

@@ -218,7 +218,7 @@ def _plan_first_configuration(
         if not diff.held:
             findings = (*findings, *incomplete, *violations)
         return _result(context, resolved, (), findings, differences)
-    change_class, finding = _first_configuration_class_and_finding(context, values)
+    change_class, finding = _not_configured_class_and_finding(context, values)
     change = Change(ChangeKind.SET_CONFIGURATION, (change_class,), diff.to_write)
     return _result(context, resolved, (change,), (*findings, finding), differences)
 
@@ -250,7 +250,7 @@ def _first_configuration_gaps(
     return ()
 
 
-def _first_configuration_class_and_finding(
+def _not_configured_class_and_finding(
     context: PlanningContext, values: Mapping[str, Value]
 ) -> tuple[ChangeClass, Finding]:
     """The class and finding of a first configuration: RE_CREATE where it would book twice what is booked already."""

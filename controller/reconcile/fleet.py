@@ -196,7 +196,7 @@ async def execute(
         of_account = {ACCOUNT_NAME: await apply_account_settings(plan.account, run)} if plan.account else {}
         guarded = takeovers.guard(applier, record)
         outcomes = await apply_all(plan.plans, snapshot, run.parallelism, run.on_progress, guarded)
-        plan, outcomes = await _retry_and_recheck_creates(plan, snapshot, outcomes, applier)
+        plan, outcomes = await _settle_lost_and_duplicate_creates(plan, snapshot, outcomes, applier)
         async with takeovers.recording():
             outcomes = {name: outcome for name, outcome in outcomes.items() if name not in takeovers.taken_over}
             outcomes = {**stale, **of_account, **outcomes}
@@ -208,7 +208,7 @@ async def execute(
                 return replace(report, plan=_mark_incomplete_or_raise(NOT_ALL_RECORDED, error, report.plan))
 
 
-async def _retry_and_recheck_creates(
+async def _settle_lost_and_duplicate_creates(
     plan: FleetPlan, snapshot: RunSnapshot, outcomes: dict[str, Outcome], applier: Applier
 ) -> tuple[FleetPlan, dict[str, Outcome]]:
     """The looks for creates whose answer was lost, and for what somebody else created at the same time.

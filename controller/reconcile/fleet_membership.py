@@ -46,7 +46,7 @@ async def load_membership_change(
     """Of manifests that are not sound: nothing. `rows` are under the names of this run."""
     if not fleet.root_is_complete:
         return MembershipChange()
-    digest = _digest_of_declared(fleet)
+    digest = _digest_of_contents_and_files(fleet)
     recorded = await store.declarations.load_all_or_departed_if_same("" if renames.acting else digest)
     before = rekey_by_new_names({name: _declaration(row) for name, row in recorded.rows.items()}, renames)
     after, bound = before, {name for name, row in rows.items() if row.company_id and not row.retired_at}
@@ -103,7 +103,7 @@ def _has_or_awaits_company(row: MerchantRecord | None) -> bool:
     return row is not None and bool(row.company_id or row.intents)
 
 
-def _digest_of_declared(fleet: Fleet) -> str:
+def _digest_of_contents_and_files(fleet: Fleet) -> str:
     """Of all that is declared, and of where."""
     lines = sorted(f"{name}\n{file}" for name, file in fleet.files.items())
     return sha256("\n".join([fleet.digest, *lines]).encode(errors="surrogatepass")).hexdigest()

@@ -94,14 +94,14 @@ def provenance_lines(plan: FleetPlan, paint: Paint) -> list[str]:
 def _plan_lines(plan: FleetPlan, paint: Paint, *, in_depth: bool = False) -> list[str]:
     shown = [each for each in plan.every_plan if _is_worth_showing(each)]
     told = [each for each in shown if not _is_adoption_only(each)]
-    lines = block_lines_unread_last(told, paint, lambda each: merchant_lines(each, paint, in_depth=in_depth))
+    lines = collapsed_block_lines(told, paint, lambda each: merchant_lines(each, paint, in_depth=in_depth))
     adopted = [line for each in shown if _is_adoption_only(each) for line in merchant_lines(each, paint)]
     lines += [*adopted, ""] if adopted else []
     lines += notice_lines(plan, paint)
     return [*lines, *refusal_lines(plan.refusal, paint), ""] if plan.refusal else lines
 
 
-def block_lines_unread_last(plans: Sequence[Plan], paint: Paint, block: Callable[[Plan], list[str]]) -> list[str]:
+def collapsed_block_lines(plans: Sequence[Plan], paint: Paint, block: Callable[[Plan], list[str]]) -> list[str]:
     """A block a merchant, many alike as one; two that could not be read for one reason are told of as one already.
 
     Where nothing answers, that is said once.

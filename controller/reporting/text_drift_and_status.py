@@ -20,7 +20,7 @@ from controller.reporting.paint import WITHOUT_COLOUR, Paint
 from controller.reporting.report_provenance import filter_text
 from controller.reporting.text import (
     actor_lines,
-    block_lines_unread_last,
+    collapsed_block_lines,
     data_age_lines,
     finding_lines,
     merchant_lines,
@@ -68,7 +68,7 @@ def _merchant_blocks(plan: FleetPlan, paint: Paint) -> list[str]:
         lines = [line for finding in plan.findings for line in finding_lines(finding, paint)]
         return [paint("strong", clean(plan.merchant)), *lines]
 
-    return block_lines_unread_last(found, paint, block)
+    return collapsed_block_lines(found, paint, block)
 
 
 def label_title(label: str, value: str, part: FleetPlan) -> str:

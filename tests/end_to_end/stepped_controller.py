@@ -10,7 +10,7 @@ from pathlib import Path
 
 from controller.codat.client import open_client
 from controller.daemon.context import DaemonContext, DaemonState
-from controller.daemon.loop import run_and_finish_pass
+from controller.daemon.loop import run_and_record_pass
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
@@ -41,7 +41,7 @@ class Service:
         self.daemon.queue.add(tuple(names))
         while work := await self._due():
             self.looks.append(tuple(work))
-            await run_and_finish_pass(tuple(work), self.daemon)
+            await run_and_record_pass(tuple(work), self.daemon)
             await self.daemon.queue.done(work)
 
     async def _due(self) -> Work:
@@ -86,7 +86,7 @@ async def running_service(place: Place) -> AsyncIterator[Service]:
                 notifier=Notifier(Metrics(), world.sleep),
             )
         )
-        await run_and_finish_pass((EVERYONE,), service.daemon)
+        await run_and_record_pass((EVERYONE,), service.daemon)
         yield service
 
 

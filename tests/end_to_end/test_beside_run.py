@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.daemon.loop import run_and_finish_pass
+from controller.daemon.loop import run_and_record_pass
 from controller.model.report import Applied, ChangedSincePlan, FleetReport, Outcome
 from controller.model.run_policy import Scope
 from controller.operations.apply import plan_and_apply
@@ -149,7 +149,7 @@ def test_what_run_saw_before_an_apply_is_not_recorded_over_what_the_apply_set(pl
             await apply_by_hand(place, "bob")
             held.let_go()
             await long_pass
-            await run_and_finish_pass(("cid",), service.daemon)
+            await run_and_record_pass(("cid",), service.daemon)
 
     asyncio.run(story())
     place.edit_in_portal("bob", {"schedule": {"syncHourUtc": 7}})
@@ -172,7 +172,7 @@ def test_a_lease_that_cannot_be_had_since_the_lock_is_lost_ends_the_pass_and_not
                 assert "lock on the state" in str(run.stop.reason)
             portal_chooses_tips(place, "ann")
             with service.daemon.state.new_stop():
-                await run_and_finish_pass(("ann",), service.daemon)
+                await run_and_record_pass(("ann",), service.daemon)
 
     with empty_schema(postgresql) as url:
         place = Place(tmp_path, emulator_in_process)

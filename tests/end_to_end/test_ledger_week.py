@@ -21,7 +21,7 @@ import pytest
 
 from controller.codat.client import open_client
 from controller.daemon.context import DaemonContext, DaemonState
-from controller.daemon.loop import run_and_finish_pass
+from controller.daemon.loop import run_and_record_pass
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
@@ -201,7 +201,7 @@ async def lived(week: Week, looks: int, moves: int) -> None:
                 some = week.chance.sample(sorted(week.companies), max(1, len(week.companies) // 3))
                 names = set(week.companies) if everyone else set(some)
                 began = place.environment.clock()
-                await run_and_finish_pass((EVERYONE,) if everyone else tuple(sorted(names)), daemon)
+                await run_and_record_pass((EVERYONE,) if everyone else tuple(sorted(names)), daemon)
                 week.seen(names, began, failing)
 
 

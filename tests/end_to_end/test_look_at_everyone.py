@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controller.daemon.loop import run_and_finish_pass
+from controller.daemon.loop import run_and_record_pass
 from controller.daemon.workqueue import EVERYONE
 from controller.reconcile.fleet import plan_fleet
 from controller.reconcile.load_snapshot import load_snapshot
@@ -21,7 +21,7 @@ def test_whoever_was_looked_at_longest_ago_comes_first(tmp_path: Path, emulator_
     async def story(service: Service) -> None:
         await service.told_of([name for name in fleet.companies if name not in oldest])
         asked.extend(configurations_asked_for(emulator_in_process))
-        await run_and_finish_pass((EVERYONE,), service.daemon)
+        await run_and_record_pass((EVERYONE,), service.daemon)
 
     fleet.serve(story)
     at_last = configurations_asked_for(emulator_in_process)[len(asked) :]
@@ -37,7 +37,7 @@ def test_whoever_is_as_before_is_dated_though_the_look_has_not_ended(
 
     async def story(service: Service) -> None:
         # What the first one put right is as it should be at the second, and found so at the third.
-        await run_and_finish_pass((EVERYONE,), service.daemon)
+        await run_and_record_pass((EVERYONE,), service.daemon)
         run, began = service.daemon.run, service.daemon.run.now()
         fleet.switch([moved])
         # Syncs are read in turn by a timer: that no look has told of the latest one yet makes nobody another.

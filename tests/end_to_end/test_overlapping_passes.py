@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from controller.daemon import loop
-from controller.daemon.loop import MAX_URGENT_PASS, run_and_finish_pass, shut_down
+from controller.daemon.loop import MAX_URGENT_PASS, run_and_record_pass, shut_down
 from controller.daemon.workqueue import EVERYONE, Lane
 from tests.end_to_end.overlapping import Hold, Traffic
 from tests.end_to_end.place import Place
@@ -46,7 +46,7 @@ def document_path(place: Place, name: str) -> str:
 
 async def begin_long_pass(service: Service, until: Hold) -> asyncio.Task[None]:
     """A pass over everyone that has come as far as that request."""
-    long_pass = asyncio.create_task(run_and_finish_pass((EVERYONE,), service.daemon))
+    long_pass = asyncio.create_task(run_and_record_pass((EVERYONE,), service.daemon))
     await asyncio.wait([long_pass, asyncio.create_task(until.reached.wait())], return_when=asyncio.FIRST_COMPLETED)
     assert not long_pass.done(), "the request that is held was never sent"
     return long_pass
@@ -73,7 +73,7 @@ def test_what_a_long_pass_saw_before_is_not_told_over_what_a_later_pass_saw(plac
         held = traffic.hold("POST", document_path(place, "bob"))
         long_pass = await begin_long_pass(service, held)
         place.unlink_books_in_portal("ann")
-        await run_and_finish_pass(("ann",), service.daemon, urgent=True)
+        await run_and_record_pass(("ann",), service.daemon, urgent=True)
         seen = await open_codes(service, "ann"), shown_codes(service, "ann")
         assert seen[0] == seen[1] == ["connection-deauthorized"]
         held.let_go()
@@ -109,7 +109,7 @@ def test_a_rename_is_carried_out_once_by_two_passes_and_told_once(place: Place) 
         await reload_manifests(service)
         held = traffic.hold("GET", document_path(place, "bob"))
         long_pass = await begin_long_pass(service, held)
-        await run_and_finish_pass(("cid",), service.daemon, urgent=True)
+        await run_and_record_pass(("cid",), service.daemon, urgent=True)
         held.let_go()
         await long_pass
         events = await service.daemon.run.store.runs.load_events(merchant="zoe")
@@ -133,7 +133,7 @@ def test_who_is_known_by_the_old_name_still_is_looked_at_under_the_new_one(place
         held = traffic.hold("GET", document_path(place, "bob"))
         long_pass = await begin_long_pass(service, held)
         place.unlink_books_in_portal("ann")
-        await run_and_finish_pass(("ann",), service.daemon, urgent=True)
+        await run_and_record_pass(("ann",), service.daemon, urgent=True)
         held.let_go()
         await long_pass
         assert shown_codes(service, "zoe") == ["connection-deauthorized"]
@@ -151,7 +151,7 @@ def test_who_is_to_be_taken_down_is_not_taken_over_by_a_pass_that_does_not_look_
         await reload_manifests(service)
         held = traffic.hold("GET", document_path(place, "bob"))
         long_pass = await begin_long_pass(service, held)
-        await run_and_finish_pass(("ann",), service.daemon, urgent=True)
+        await run_and_record_pass(("ann",), service.daemon, urgent=True)
         held.let_go()
         await long_pass
 
@@ -170,10 +170,10 @@ def test_passes_that_overlap_go_by_the_same_manifests(place: Place) -> None:
         long_pass = await begin_long_pass(service, held)
         rename_in_git(place, dan, "zoe")
         await reload_manifests(service)
-        await run_and_finish_pass(("bob",), service.daemon, urgent=True)
+        await run_and_record_pass(("bob",), service.daemon, urgent=True)
         held.let_go()
         await long_pass
-        await run_and_finish_pass((EVERYONE,), service.daemon)
+        await run_and_record_pass((EVERYONE,), service.daemon)
 
     serve(place, story)
     assert [each["name"] for each in place.companies()] == ["ann", "bob", "cid", "dan"]
@@ -194,7 +194,7 @@ def test_two_passes_at_once_do_not_write_more_unasked_than_one_may(tmp_path: Pat
         held = traffic.hold("POST", document_path(place, "ann"))
         long_pass = await begin_long_pass(service, held)
         place.edit_in_portal("cid", {"enabled": True})
-        await run_and_finish_pass(("cid",), service.daemon, urgent=True)
+        await run_and_record_pass(("cid",), service.daemon, urgent=True)
         assert place.document("cid")["enabled"] is True, "parked until the class is judged"
         (cid,) = [each for each in service.plan.plans if each.merchant == "cid"]
         assert cid.held_changes
@@ -221,7 +221,7 @@ def test_a_pass_that_was_judged_counts_for_the_next_one_though_it_reads_the_acco
         held = traffic.hold("GET", "/sync/commerce/config/ui/text")
         long_pass = await begin_long_pass(service, held)
         place.edit_in_portal("cid", {"enabled": True})
-        await run_and_finish_pass(("cid",), service.daemon, urgent=True)
+        await run_and_record_pass(("cid",), service.daemon, urgent=True)
         held.let_go()
         await long_pass
         off = [name for name in ("bob", "cid") if not place.document(name)["enabled"]]
@@ -259,7 +259,7 @@ def test_a_long_pass_that_ends_forgets_nobody_whom_a_short_pass_looked_at_meanwh
         portal_chooses_tips(place, "bob")
         held = traffic.hold("POST", document_path(place, "bob"))
         long_pass = await begin_long_pass(service, held)
-        await run_and_finish_pass(("cid",), service.daemon, urgent=True)
+        await run_and_record_pass(("cid",), service.daemon, urgent=True)
         held.let_go()
         await long_pass
         assert (await service.daemon.run.store.last_looks.load_times()).keys() == set(NAMES)

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from controller.daemon.loop import run_and_finish_pass, serve, shut_down
+from controller.daemon.loop import run_and_record_pass, serve, shut_down
 from controller.daemon.workqueue import EVERYONE, Lane
 from controller.model.errors import MerchantctlError
 from controller.model.run_policy import RunPolicy, Scope
@@ -181,7 +181,7 @@ class Story:
 
 
 async def ledger_and_plan(service: Service) -> tuple[set[Any], set[Any]]:
-    await run_and_finish_pass((EVERYONE,), service.daemon)
+    await run_and_record_pass((EVERYONE,), service.daemon)
     open_ = await service.daemon.run.store.findings.load_open()
     plan = service.plan
     return {each.key for each in open_}, {each.key for one in plan.plans for each in one.findings}
@@ -217,7 +217,7 @@ async def settle(story: Story) -> tuple[set[Any], set[Any]]:
             story.consent("")
             story.ahead += timedelta(hours=1)
             story.place.emulator.advance("PT1H")
-            await run_and_finish_pass((EVERYONE,), service.daemon)
+            await run_and_record_pass((EVERYONE,), service.daemon)
         return await ledger_and_plan(service)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controller.daemon.loop import run_and_finish_pass
+from controller.daemon.loop import run_and_record_pass
 from controller.model.report import Applied, FleetReport
 from controller.reconcile.recent_documents import MAX_AGE_S
 from state.lock import StateLock
@@ -74,7 +74,7 @@ def look(place: Place, name: str, happens: Callable[[], object] = lambda: None) 
         async with running_service(place) as service:
             happens()
             with place.count_requests() as counts:
-                await run_and_finish_pass((name,), service.daemon, urgent=True)
+                await run_and_record_pass((name,), service.daemon, urgent=True)
         return counts
 
     return asyncio.run(served())

@@ -16,7 +16,7 @@ from controller.codat.client import Client, open_client
 from controller.daemon.context import DaemonContext, DaemonState
 from controller.daemon.jobs.data_refresher import DataRefresher
 from controller.daemon.jobs.sync_poller import SyncPoller
-from controller.daemon.loop import run_and_finish_pass, take_up_changes_on_disk
+from controller.daemon.loop import run_and_record_pass, take_up_changes_on_disk
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
@@ -126,7 +126,7 @@ def test_a_fault_of_ours_ends_a_pass_and_not_the_service(place: Place) -> None:
             lock=PassLock(broken, lambda: revisions.fleet),
             notifier=Notifier(Metrics(), REAL_ENVIRONMENT.sleep),
         )
-        await run_and_finish_pass((EVERYONE,), daemon)
+        await run_and_record_pass((EVERYONE,), daemon)
         return daemon
 
     daemon = with_real_things(place, story)

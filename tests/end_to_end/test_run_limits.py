@@ -9,7 +9,7 @@ from signal import SIGTERM
 
 import pytest
 
-from controller.daemon.loop import run_and_finish_pass
+from controller.daemon.loop import run_and_record_pass
 from controller.daemon.workqueue import EVERYONE, Lane, WorkQueue
 from controller.model.exit_codes import exit_code
 from tests.emulator import Emulator
@@ -107,7 +107,7 @@ def test_a_revision_whose_pass_was_cut_short_is_claimed_and_judged_as_one_again(
         daemon = replace(service.daemon, queue=queue)
         daemon.state.revised = set(names[:2])
         daemon.state.stop_for_signal(SIGTERM)
-        await run_and_finish_pass(tuple(names), daemon)
+        await run_and_record_pass(tuple(names), daemon)
 
     fleet.serve(story)
     assert queue.noted == [(tuple(names[:2]), Lane.REVISION), (tuple(names[2:]), Lane.RETRY)]

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from controller.daemon.jobs.shared_view import SharedView
-from controller.daemon.loop import finish_pass, try_pass
+from controller.daemon.loop import record_pass_and_queue_rechecks, try_pass
 from controller.daemon.workqueue import EVERYONE
 from tests.emulator import Emulator
 from tests.end_to_end.stepped_controller import Fleet, Service
@@ -35,7 +35,7 @@ def test_what_a_pass_found_is_told_though_the_pages_show_it_already(
             done = await try_pass(keys, service.daemon, urgent=is_urgent)
             await shared_view(service).update()
             with capture_logs() as log:
-                await finish_pass(done, service.daemon)
+                await record_pass_and_queue_rechecks(done, service.daemon)
             told = [line["event"] for line in log if line.get("merchant") == unlinked]
             assert event in told
 
@@ -49,7 +49,7 @@ def test_what_this_process_saw_it_does_not_read_from_the_state_once_more(
     fleet = Fleet(tmp_path, emulator_in_process, 2, enabled=True)
 
     async def story(service: Service) -> None:
-        await finish_pass(await try_pass((EVERYONE,), service.daemon), service.daemon)
+        await record_pass_and_queue_rechecks(await try_pass((EVERYONE,), service.daemon), service.daemon)
         shown = service.daemon.state.latest
         await shared_view(service).update()
         assert service.daemon.state.latest is shown

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from controller.daemon.jobs.account_keeper import AccountKeeper
-from controller.daemon.loop import run_and_finish_pass
+from controller.daemon.loop import run_and_record_pass
 from controller.daemon.manifest_watcher import ManifestWatcher, compare_manifests
 from controller.daemon.workqueue import EVERYONE
 from controller.model.account_settings import ACCOUNT_NAME
@@ -253,12 +253,12 @@ def test_run_keeps_it_as_declared_once_an_hour_and_after_a_new_revision(place: P
 
     async def story() -> ControllerStatus:
         async with running_service(place, "") as daemon:
-            await run_and_finish_pass((EVERYONE,), daemon)
+            await run_and_record_pass((EVERYONE,), daemon)
             assert live_text(place, NEXT) == "Continue"
             set_in_portal(place, NEXT, "Go on")
             await AccountKeeper(daemon.queue, lambda: daemon.manifest_watcher.fleet).enqueue()
             assert tuple(await daemon.queue.get_not_urgent()) == (ACCOUNT_NAME,)
-            await run_and_finish_pass((ACCOUNT_NAME,), daemon)
+            await run_and_record_pass((ACCOUNT_NAME,), daemon)
             assert live_text(place, NEXT) == "Continue"
             return daemon.state.latest
 

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from controller.emulator.account_push import options as push_options
 from controller.emulator.http.api_integrations import find_platform
-from controller.emulator.http.handlers import json_object, json_response, paged_response, world_of
+from controller.emulator.http.handler_helpers import json_object, json_response, paged_response, world_of
 from controller.emulator.service import books, companies, connections, pulls
 from controller.emulator.service.clock import format_timestamp, parse_timestamp
 from controller.emulator.service.company_records import ConnectionRecord

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from controller.emulator.controls import call_injection, control_docs, faults, seeding
 from controller.emulator.controls import merchant as control_merchant
 from controller.emulator.http.gateway_state import gateway_of
-from controller.emulator.http.handlers import empty_response, json_object, json_response, world_of
+from controller.emulator.http.handler_helpers import empty_response, json_object, json_response, world_of
 from controller.emulator.service.clock import format_timestamp
 from controller.emulator.service.errors import ApiError
 from controller.emulator.service.world import EmulatorSettings, World

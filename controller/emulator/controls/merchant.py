@@ -6,7 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import NO_BODY, empty_response, json_body, json_object, json_response, world_of
+from controller.emulator.http.handler_helpers import (
+    NO_BODY,
+    empty_response,
+    json_body,
+    json_object,
+    json_response,
+    world_of,
+)
 from controller.emulator.service import books, companies, configuration, configuration_document, connections, pulls
 from controller.emulator.service.company_records import CompanyRecord, ConnectionRecord
 from controller.emulator.service.errors import ApiError

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.emulator.http import query
-from controller.emulator.http.handlers import (
+from controller.emulator.http.handler_helpers import (
     empty_response,
     json_object,
     json_response,

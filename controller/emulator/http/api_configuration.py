@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import encode_json, json_object, world_of
+from controller.emulator.http.handler_helpers import encode_json, json_object, world_of
 from controller.emulator.service import companies, configuration, configuration_document
 from controller.emulator.service.company_records import CompanyRecord
 from controller.emulator.service.world import World

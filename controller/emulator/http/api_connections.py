@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import (
+from controller.emulator.http.handler_helpers import (
     NO_BODY,
     empty_response,
     json_body,

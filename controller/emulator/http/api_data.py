@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import empty_response, json_response, paged_response, world_of
+from controller.emulator.http.handler_helpers import empty_response, json_response, paged_response, world_of
 from controller.emulator.service import cached_books, companies, configuration_document, connections, pulls
 from controller.emulator.service.books import LIST_TYPES, ListType
 from controller.emulator.service.company_records import CompanyRecord, ConnectionRecord

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import json_response, paged_response, world_of
+from controller.emulator.http.handler_helpers import json_response, paged_response, world_of
 from controller.emulator.service.errors import ApiError
 from controller.emulator.service.platforms import PLATFORMS, Platform
 from controller.emulator.service.world import World

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import empty_response, json_object, json_response, world_of
+from controller.emulator.http.handler_helpers import empty_response, json_object, json_response, world_of
 from controller.emulator.service import companies, sync_settings
 from controller.emulator.service.errors import OUTDATED_KEY, ApiError
 from controller.emulator.service.sync_settings import CLIENT_KEY

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import json_object, json_response, world_of
+from controller.emulator.http.handler_helpers import json_object, json_response, world_of
 from controller.emulator.http.ui_text_defaults import CAPTIONS, LOCALES
 from controller.emulator.service.errors import NOT_VALID, ApiError, ValidationItem, not_valid
 from controller.emulator.service.world import World

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.emulator.http.api_integrations import find_platform
-from controller.emulator.http.handlers import json_object, json_response, world_of
+from controller.emulator.http.handler_helpers import json_object, json_response, world_of
 from controller.emulator.service.errors import OUTDATED_KEY, ApiError, not_valid
 from controller.emulator.service.world import World
 

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Scope, Send
 
-from controller.emulator.http.handlers import json_response
+from controller.emulator.http.handler_helpers import json_response
 from controller.emulator.service.errors import ApiError
 
 Headers = list[tuple[bytes, bytes]]

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from controller.emulator.http import api_profile
-from controller.emulator.http.handlers import world_of
+from controller.emulator.http.handler_helpers import world_of
 from controller.emulator.pages.mapping_form import Form
 from controller.emulator.service import books, companies, connections
 from controller.emulator.service.company_records import CompanyRecord, ConnectionRecord

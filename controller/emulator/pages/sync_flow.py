@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.emulator.http import api_ui_text, api_visible_accounts
-from controller.emulator.http.handlers import world_of
+from controller.emulator.http.handler_helpers import world_of
 from controller.emulator.pages import visits
 from controller.emulator.pages.link import (
     CANCELLED,

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import json_response, present_world_of
+from controller.emulator.http.handler_helpers import json_response, present_world_of
 from controller.emulator.service import companies
 from controller.emulator.service.clock import format_timestamp, parse_timestamp
 from controller.emulator.service.company_records import CompanyRecord

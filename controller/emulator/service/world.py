@@ -34,8 +34,8 @@ Names are those of API notes 6.4 plus a few of our own:
 
 *HTTP*: every subject module `api_*.py` (or its own name) exports `routes: list[starlette.routing.Route]`,
 one Route for each spelling, path parameters named as in API notes 3.0. Handlers are `async def
-name(request: Request) -> Response`; helpers are in `http/handlers.py`: `world_of(request)`, `await json_body(request)`,
-`json_response(value, status=200)`, `empty_response(status=204)`,
+name(request: Request) -> Response`; helpers are in `http/handler_helpers.py`: `world_of(request)`,
+`await json_body(request)`, `json_response(value, status=200)`, `empty_response(status=204)`,
 `paged_response(request, items, path, kind)`. Refusals are raised as `errors.ApiError`. Read the body first, then do all
 looking and changing without an `await` between: that is what makes a request atomic. `http/app.py` lists the modules;
 auth, limits, faults, counting happen there.

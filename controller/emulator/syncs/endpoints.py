@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import NO_BODY, json_body, json_object, json_response, world_of
+from controller.emulator.http.handler_helpers import NO_BODY, json_body, json_object, json_response, world_of
 from controller.emulator.service import companies, connections, pulls
 from controller.emulator.service.clock import parse_timestamp
 from controller.emulator.service.company_records import CompanyRecord

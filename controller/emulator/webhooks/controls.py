@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.emulator.http.handlers import NO_BODY, json_body, json_object, json_response, world_of
+from controller.emulator.http.handler_helpers import NO_BODY, json_body, json_object, json_response, world_of
 from controller.emulator.service.errors import ApiError, not_valid
 from controller.emulator.service.world import World
 from controller.emulator.webhooks import consumers, outbox

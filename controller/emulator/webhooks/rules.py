@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.emulator.http.api_profile import current_profile
-from controller.emulator.http.handlers import json_object, json_response, paged_response, world_of
+from controller.emulator.http.handler_helpers import json_object, json_response, paged_response, world_of
 from controller.emulator.service import companies
 from controller.emulator.service.errors import ApiError, not_valid
 from controller.emulator.service.world import ServiceEvent, World

@@ -40,7 +40,7 @@ async def test_what_fails_for_a_week_is_tried_every_few_minutes_and_ends_nothing
             for _ in range(7 * 24 * 12):
                 driver.retry_at = 0
                 await driver.drive()
-        assert {each["event"] for each in log} == {"rollout_takeover_failed"}, "nobody knows whether there is one"
+        assert {each["event"] for each in log} == {"rollout_check_failed"}, "nobody knows whether there is one"
         waits = [each["retry_in_seconds"] for each in log]
         assert (waits[:3], waits[-1], len(waits)) == ([5, 10, 20], MAX_RETRY_WAIT_S, 7 * 24 * 12)
         (tmp_path / "elsewhere").rename(database)
