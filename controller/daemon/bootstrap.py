@@ -128,7 +128,12 @@ async def run_daemon(
             writes_enabled=daemon.applies_changes,
             queue_shared=_shares_queue(settings, options),
         )
-        await serve(daemon)
+        try:
+            await serve(daemon)
+        except BaseException as error:
+            log.error("controller_stopped", reason=str(error) or type(error).__name__)
+            raise
+        log.info("controller_stopped", signal=daemon.state.signal.name if daemon.state.signal else None)
     return 128 + (daemon.state.signal or 0)
 
 
@@ -212,6 +217,7 @@ def _rollout_driver(daemon: DaemonContext) -> RolloutDriver:
         current_process(),
         fleet=lambda: daemon.manifest_watcher.fleet,
         may_write=lambda: not (daemon.revisions and daemon.revisions.report_only_reason),
+        on_wave_written=daemon.notifier.log_and_count_wave,
     )
 
 

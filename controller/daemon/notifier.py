@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from shlex import quote
@@ -13,6 +13,7 @@ import structlog
 from controller.daemon.doubling_wait import DoublingWait
 from controller.daemon.pass_log import (
     MAX_MERCHANTS_NAMED_IN_LOG,
+    LogLine,
     change_lines,
     finding_lines,
     leaving_lines,
@@ -59,14 +60,19 @@ class Notifier:
         """A pass has ended. `before`: the plans as they stood before it."""
         result = None if isinstance(done.result, PassFailure) else done.result
         self.meters.record_pass(result, everyone=done.covers_everyone, seconds=done.seconds)
-        for line in (*change_lines(done), *leaving_lines(done), *finding_lines(done, before)):
-            (log.warning if line.warns else log.info)(line.event, **line.facts)
+        _log_lines((*change_lines(done), *leaving_lines(done), *finding_lines(done, before)))
         (log.error if done.api_unusable else log.warning if done.failure_reason or refusal_reasons(done) else log.info)(
             "pass_finished", **pass_facts(done)
         )
         outcomes = _latest_outcomes(done, latest)
         whole = done.covers_everyone and done.plan is not None and not done.incomplete_reason
         await self._update_alerts(done.plan, outcomes, latest, store, done.ended, is_whole_fleet=whole)
+
+    def log_and_count_wave(self, report: FleetReport) -> None:
+        """A wave of a rollout was written. What it mended is told by its changes, the rest by the next pass."""
+        self.meters.record_outcomes(report)
+        wave = Pass(tuple(report.outcomes), report, report.started_at, report.ended_at, reason="rollout")
+        _log_lines(change_lines(wave))
 
     async def notify_of_diagnostics(self, latest: ControllerStatus, store: Store, at: datetime) -> None:
         """What is on disk is broken now, or otherwise broken, or whole again."""
@@ -125,6 +131,11 @@ class Notifier:
         # Where nobody listens it counts as told: a chat that is named later hears of what is new then.
         await store.alerts.mark_announced(due)
         await store.alerts.update_standing_topics(now.topics - told, now.over, at)
+
+
+def _log_lines(lines: Iterable[LogLine]) -> None:
+    for line in lines:
+        (log.warning if line.warns else log.info)(line.event, **line.facts)
 
 
 def _latest_outcomes(done: Pass, latest: ControllerStatus) -> dict[str, Outcome]:

@@ -15,6 +15,7 @@ from controller.daemon.doubling_wait import DoublingWait
 from controller.daemon.pass_lock import PassLock
 from controller.model.desired import Fleet
 from controller.model.errors import LockedByOtherRun, MerchantctlError
+from controller.model.report import FleetReport
 from controller.model.rollout import Rollout, RolloutState
 from controller.model.run_policy import Records
 from controller.quick_dataclasses import dataclass
@@ -42,6 +43,7 @@ class RolloutDriver:
 
     fleet         the manifests in force
     may_write     whether this process writes at all now
+    on_wave_written  called with what became of each wave
     not_taken_up  the rollout that was said not to be taken up, and why: said once
     retry_at      not before then the next try, by the loop's time, where the last one did not end as it should
     retry_wait    how long that is
@@ -53,6 +55,7 @@ class RolloutDriver:
     owner: ProcessIdentity
     fleet: Callable[[], Fleet]
     may_write: Callable[[], bool]
+    on_wave_written: Callable[[FleetReport], None] = lambda report: None
     not_taken_up: tuple[str, str] = ("", "")
     retry_at: float = 0.0
     retry_wait: DoublingWait = field(default_factory=lambda: DoublingWait(FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S))
@@ -122,7 +125,13 @@ class RolloutDriver:
                 records=Records.MENDED,
                 author=replace(self.run.author, verb="rollout"),
             )
-            session = RolloutSession(self.owner, self.lock.hold, self._log_progress, pauses_by_itself=False)
+            session = RolloutSession(
+                self.owner,
+                self.lock.hold,
+                self._log_progress,
+                pauses_by_itself=False,
+                on_wave_written=self.on_wave_written,
+            )
             ended = await run_waves(rollout, run, session)
         (log.warning if ended.reason else log.info)(
             "rollout_ended" if ended.state is RolloutState.DONE else "rollout_halted",

@@ -28,7 +28,7 @@ from controller.model.errors import (
 from controller.model.field_values import START_DATE_PATH, value_to_json
 from controller.model.holds import count_closed_by_word
 from controller.model.plan import Plan, PlanStatus
-from controller.model.report import FleetPlan, Outcome, Skipped
+from controller.model.report import FleetPlan, FleetReport, Outcome, Skipped
 from controller.model.rollout import (
     ACTIVE_ROLLOUT_STATES,
     UNFINISHED_STATES,
@@ -84,12 +84,14 @@ class RolloutSession:
 
     pauses_by_itself  on a signal, and where Codat cannot be asked. False: it stays under way then, for the next
                       process that carries rollouts out by itself, or for the next try
+    on_wave_written   called with what became of each wave
     """
 
     owner: ProcessIdentity
     lock: Callable[[], AbstractAsyncContextManager[object]]
     on_message: Callable[[str], None]
     pauses_by_itself: bool = True
+    on_wave_written: Callable[[FleetReport], None] = lambda report: None
 
 
 # Beginning ----------------------------------------------------------------------------------------------
@@ -246,6 +248,8 @@ async def _write_wave(
                 await run.store.rollouts.update_member(rollout.id, name, state=MemberState.FAILED.value, reason=why)
     except StateLocked as error:
         return str(error)
+    if isinstance(report, FleetReport):
+        session.on_wave_written(report)
     if isinstance(report, FleetPlan) and report.refusal:
         over = ", ".join(
             f"{each.limited_class} {each.count} of {each.limit}" for each in report.refusal.exceeded_limits

@@ -72,7 +72,12 @@ class Metrics:
         scope = "everyone" if everyone else "named"
         self._passes.labels(scope, _result_word(result)).inc()
         self._seconds.labels(scope).observe(seconds)
-        for outcome in result.outcomes.values() if isinstance(result, FleetReport) else ():
+        if isinstance(result, FleetReport):
+            self.record_outcomes(result)
+
+    def record_outcomes(self, report: FleetReport) -> None:
+        """Count what became of plans, and the requests that it took."""
+        for outcome in report.outcomes.values():
             self._outcomes.labels(outcome.word).inc()
             if isinstance(outcome, Applied | Failed | ChangedSincePlan):
                 self._writes.inc(outcome.writes)

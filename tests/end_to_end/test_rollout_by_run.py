@@ -6,6 +6,7 @@ import json
 import signal
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.end_to_end.place import Place
@@ -51,7 +52,13 @@ def test_what_run_holds_a_rollout_carries_out_by_run_itself(fleet: Place) -> Non
         assert begun.returncode == 0, begun.stderr
         assert "carries it out" in begun.stderr
         watch.wait_until(lambda: rollout_state(fleet)["state"] == "done")
+        metrics = httpx.get(watch.address + "/metrics", trust_env=False).text
+        told = [each for each in watch.log if each["event"] == "change_applied"]
     assert switched_off(fleet) == len(NAMES)
+    assert sorted((each["merchant"], each["because"], *each["fields"]) for each in told) == [
+        (name, "rollout", "enabled: true -> false") for name in NAMES
+    ]
+    assert f"merchantctl_writes_total {len(NAMES)}.0" in metrics
 
 
 def test_a_rollout_goes_on_where_the_next_process_finds_it(fleet: Place) -> None:

@@ -138,6 +138,7 @@ def test_a_signal_while_nothing_is_to_do_ends_it_at_once(place: Place) -> None:
     with running_controller(place) as watch:
         watch.wait_until(lambda: watch.passes)
         assert watch.end_by_signal(signal.SIGINT) == 130
+    assert (watch.log[-1]["event"], watch.log[-1]["signal"]) == ("controller_stopped", "SIGINT")
     assert "Traceback" not in watch.text
 
 

@@ -78,4 +78,5 @@ def test_a_state_that_another_version_has_raised_meanwhile_ends_it(place: Place,
         with own_database.out_of_reach():
             run.wait_until(lambda: "state_unreachable" in run.text)
         assert run.wait_for_exit() == 1
-        assert "another version" in run.text
+        (stopped,) = [line for line in run.log if line["event"] == "controller_stopped"]
+        assert "another version" in stopped["reason"]
