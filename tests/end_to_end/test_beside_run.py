@@ -14,7 +14,7 @@ from controller.model.run_policy import Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest
 from controller.reconcile.merchant_lease import try_leases
-from state import open_state
+from state import ProcessIdentity, open_state
 from tests.emulator import Emulator
 from tests.end_to_end.overlapping import Traffic
 from tests.end_to_end.place import CREATE_COMPANY, SAVE_CONFIGURATION, Place
@@ -82,6 +82,33 @@ def test_whom_run_is_writing_to_an_apply_leaves_alone_and_says_so(place: Place) 
 
     asyncio.run(story())
     assert not [each for each in place.plan().plans if each.changes]
+
+
+def test_a_switch_that_run_planned_before_a_manual_sync_began_is_not_written_during_it(place: Place) -> None:
+    """Ann was switched off in the portal, and is as the sync wants it: no document tells `run` that one has begun."""
+
+    async def story() -> None:
+        traffic = Traffic(place)
+        async with asyncio.timeout(300), running_service(place) as service, open_state(place.settings.state) as other:
+            place.edit_in_portal("ann", {"enabled": False})
+            held = traffic.hold("GET", document_path(place, "cid"), after_answer=True)
+            long_pass = await begin_long_pass(service, held)
+            await other.manual_syncs.begin(
+                "ann",
+                place.company("ann")["id"],
+                was_enabled=True,
+                previous_sync=None,
+                owner=ProcessIdentity.current("sync ann"),
+                at=place.environment.clock(),
+            )
+            with place.count_requests() as counts:
+                held.let_go()
+                await long_pass
+            assert counts[SAVE_CONFIGURATION] == 0
+            assert isinstance(outcomes_of_run(service)["ann"], ChangedSincePlan)
+
+    asyncio.run(story())
+    assert place.document("ann")["enabled"] is False
 
 
 def test_a_create_under_way_in_run_is_not_taken_for_a_lost_one(place: Place) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,18 @@ def test_each_commit_has_a_folder_of_its_own_that_later_ones_leave_alone(tmp_pat
     assert [(each / "a.yaml").read_text() for each in (first, second)] == ["one", "two"]
     assert sorted(each.name for each in first.iterdir()) == ["a.yaml"]
     assert not list(tmp_path.rglob("elsewhere.txt"))[1:], "only the folder of the manifests is checked out"
+
+
+def test_the_clone_has_all_of_the_history_and_of_the_files_none_that_was_not_checked_out(tmp_path: Path) -> None:
+    repository = GitRepository(tmp_path / "git")
+    source = source_of(repository, tmp_path)
+    for content in ("one", "two", "three"):
+        repository.commit({"a.yaml": content})
+    source.check_out(source.fetch_head())
+    (clone,) = tmp_path.glob("cache/git/*/repo.git")
+    listed = ["git", "-C", str(clone), "cat-file", "--batch-all-objects", "--batch-check=%(objecttype)"]
+    kinds = Counter(subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split())
+    assert (kinds["commit"], kinds["blob"]) == (3, 1)
 
 
 def test_a_file_of_a_commit_is_called_as_it_is_in_the_repository(tmp_path: Path) -> None:

@@ -133,6 +133,24 @@ async def test_a_state_on_which_an_earlier_version_is_at_work_is_left_as_it_is(t
         assert await store.lock.load_holder() is None
 
 
+@pytest.mark.waits
+async def test_a_shared_state_on_which_an_earlier_version_is_at_work_is_left_as_it_is(postgresql: str) -> None:
+    """There the lock is one of the connection that its run has."""
+    with empty_schema(postgresql) as url:
+        async with open_existing_database_as_is(url) as earlier:
+            assert earlier is not None
+            async with earlier.writing() as connection:
+                await connection.run_sync(steps_up_to("0021"))
+            async with earlier.writing():
+                assert await earlier.earlier_claim.take()
+            with pytest.raises(StateUnusable, match="earlier version of merchantctl, which is at work on it"):
+                async with open_state(url):
+                    pass
+            await earlier.earlier_claim.give_back()
+        async with open_state(url) as store:
+            assert await store.lock.load_holder() is None
+
+
 async def test_half_a_migration_is_no_migration(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed between two tables: the next opening starts from where it stood, not from half."""
     from alembic import op
