@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.end_to_end.kills_and_outages import tell_kills_and_outages
+from tests.end_to_end.kills_and_outages import LOST_AFTER_S, tell_kills_and_outages
 from tests.end_to_end.place import Place
 from tests.postgresql import OwnServer, own_server
 
@@ -25,4 +25,4 @@ def test_whoever_is_killed_and_whatever_is_away_all_are_as_declared_in_the_end(
     place: Place, server: OwnServer, seed: int
 ) -> None:
     for phase in tell_kills_and_outages(place, server, seed):
-        assert phase.waits[-1] < 120, phase
+        assert phase.waits[-1] < LOST_AFTER_S + phase.away_s, phase
