@@ -278,6 +278,19 @@ def test_credentials_by_the_environment_reach_git_and_a_surrounding_repository_d
     assert source_of(repository, tmp_path).fetch_head() == commit
 
 
+@pytest.mark.parametrize("url", ["https://git.example.com/team/fleet.git", "ssh://git@git.example.com/team/fleet.git"])
+def test_an_address_in_a_network_is_reached_as_gits_own_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    repository = GitRepository(tmp_path / "git")
+    repository.commit({"manifests/a.yaml": "1"})
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{repository.bare}.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", url)
+    source = GitSource(parse_git_address(f"git+{url}@main//manifests"), tmp_path / "cache")
+    assert (source.check_out(source.fetch_head()) / "a.yaml").read_text() == "1"
+
+
 def test_a_git_that_cannot_be_started_is_a_repository_that_cannot_be_read_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
