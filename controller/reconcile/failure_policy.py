@@ -292,7 +292,10 @@ async def _record_quarantine(plan: Plan, reason: str, snapshot: RunSnapshot, *, 
 
 async def _count_for_circuit_breaker(plan: Plan, snapshot: RunSnapshot) -> None:
     stop = snapshot.run.stop
-    stop.failed_in_a_row.append(plan.merchant)
+    # Once for each: a fault of ours comes here when it comes up and when its merchant's turn is over, and a create
+    # whose answer was lost has two turns in a run.
+    if plan.merchant not in stop.failed_in_a_row:
+        stop.failed_in_a_row.append(plan.merchant)
     if len(stop.failed_in_a_row) < MAX_MERCHANT_FAILURES_IN_A_ROW:
         return
     remedy = "their lines say with what; once that is mended, " + APPLY_DOES_THE_REST

@@ -317,6 +317,24 @@ def test_a_fault_of_ours_about_one_merchant_ends_its_turn_and_nothing_else(
     assert exit_code("apply", place.apply()) == 0
 
 
+def test_merchants_with_whom_a_fault_of_ours_comes_up_count_once_each_against_the_writes(place: Place) -> None:
+    """Ten of them pause the writes; counted when it came up and when the turn was over, five did."""
+    failing = [f"m-{number}" for number in range(5)]
+    place.provision(*failing, "zoe")
+    drifted(place, *failing, "zoe")
+    paths = {configuration_of(place, name) for name in failing}
+
+    async def middle(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if request.method == "POST" and request.url.path in paths:
+            raise ZeroDivisionError("nobody foresaw this")
+        return await onward(request)
+
+    place.environment = intercepted(place.environment, middle)
+    report = place.apply(parallelism=1)
+    assert [type(report.outcomes[name]) for name in (*failing, "zoe")] == [*[Failed] * 5, Applied]
+    assert report.stop_reason is None
+
+
 def test_a_fault_of_ours_about_a_create_whose_answer_was_lost_ends_nobody_elses_run(place: Place) -> None:
     place.profile()
     place.merchant("ann")
