@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from controller.codat.client import Client
+from controller.codat.transport import NotWritten
 from controller.model.errors import ApiUnusable, NotFound, OutcomeUnknown, RemoteError
 from controller.model.hooks import (
     DeclaredHook,
@@ -109,22 +110,24 @@ async def _create(declared: DeclaredHook, live: Collection[LiveHook], memory: Ho
     before = memory.current_hook(declared.path)
     if before and before.remote_id is None:  # looked for until it could not be done any more
         await run.store.hooks.mark_gone(before.row, run.now())
-    known = [each.id for each in live]
-    try:
-        row = await run.store.hooks.begin(
-            declared.hook.kind.value, declared.name, hook_to_json(declared), known_ids=known, at=run.service_now()
-        )
-    except (StateLocked, LockEnded) as error:
-        raise stop_for_lost_lock(error, run) from None
+    known, rows = [each.id for each in live], list[int]()
 
-    async def prove_then_send(api: Client) -> str:
-        await prove_lock(run)
-        return await api.create_hook(declared.hook)
+    async def begin_then_send(api: Client) -> str:
+        # Begun as it leaves, and anew after each wait: how long a lost answer is looked for counts from here.
+        rows.append(await _begin(declared, known, run))
+        try:
+            return await api.create_hook(declared.hook)
+        # Before RemoteError, whose kind it is: what may have been done must not count as not done.
+        except OutcomeUnknown:
+            raise
+        except (RemoteError, ApiUnusable, NotWritten):
+            await run.store.hooks.mark_gone(rows[-1], run.now())
+            raise
 
     try:
-        remote_id = await run.api.read_then_write(prove_then_send)
+        remote_id = await run.api.read_then_write(begin_then_send)
     except OutcomeUnknown as error:
-        begun = RecordedHook(row, declared, run.service_now(), frozenset(known))
+        begun = RecordedHook(rows[-1], declared, run.service_now(), frozenset(known))
         try:
             found = find_created_id(begun, await run.api.hooks(declared.hook.kind), memory.bound_ids)
         except (RemoteError, ApiUnusable) as failed_look:
@@ -132,11 +135,18 @@ async def _create(declared: DeclaredHook, live: Collection[LiveHook], memory: Ho
         if found is None:
             raise
         remote_id = found
-    except RemoteError:
-        await run.store.hooks.mark_gone(row, run.now())
-        raise
-    await run.store.hooks.bind_and_replace_others(row, remote_id, run.now())
+    await run.store.hooks.bind_and_replace_others(rows[-1], remote_id, run.now())
     return 1
+
+
+async def _begin(declared: DeclaredHook, known: Collection[str], run: RunContext) -> int:
+    """The row of one that is about to be created, on disk, and the lock proven with it."""
+    try:
+        return await run.store.hooks.begin(
+            declared.hook.kind.value, declared.name, hook_to_json(declared), known_ids=known, at=run.service_now()
+        )
+    except (StateLocked, LockEnded) as error:
+        raise stop_for_lost_lock(error, run) from None
 
 
 async def _delete_replaced_if_proven(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from controller.model.account_settings import ACCOUNT_NAME
@@ -21,6 +22,7 @@ from state import DeliveryProof, ReceivedDelivery, open_state
 from tests.crash.disturbance import Disturbance, Killed, disturbed
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place, count_writes_by_call, outcome_of
+from tests.intercept import Forward, intercepted
 from tests.narrowing import present
 
 HOOKS = "https://hooks.example.com/webhooks"
@@ -240,6 +242,30 @@ def test_a_lost_create_is_decided_after_a_minute_though_the_clock_was_put_right_
     place.emulator.fault(CREATE_CONSUMER, "complete-late", seconds=done_after_s, code=504)
     place.apply()
     place.environment = right
+    place.apply()
+    assert "consumer-pending" in said(place)
+    place.wait(61)
+    place.apply()
+    assert len(consumers(place)) == 1
+    assert account(place).changes == ()
+
+
+def test_a_lost_create_that_had_to_wait_for_its_turn_is_decided_a_minute_after_it_was_sent(place: Place) -> None:
+    """Counted from before the wait, that minute was over when it left: a second one was made at once."""
+    place.set_create_settle(5, late=60)
+    place.skip_waits()
+    declare(place, consumers={"main": MAIN})
+    patient, busy = place.environment, [httpx.Response(429, headers={"Retry-After": "0"})]
+
+    async def middle(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if f"{request.method} {request.url.path}" == CREATE_CONSUMER and busy:
+            await patient.sleep(80)
+            return busy.pop()
+        return await onward(request)
+
+    place.environment = intercepted(patient, middle)
+    place.emulator.fault(CREATE_CONSUMER, "complete-late", seconds=40, code=504)
+    place.apply()
     place.apply()
     assert "consumer-pending" in said(place)
     place.wait(61)
