@@ -14,9 +14,11 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from controller.codat.client import Client
+from controller.codat.transport import NotWritten
 from controller.environment import Environment
 from controller.model.commerce_records import (
     COMMERCE_DATA_TYPES,
@@ -159,27 +161,23 @@ async def _send(
     body: dict[str, Any] = {type_key: records}
     if sender.contract_version is not None:
         body["contractVersion"] = sender.contract_version
+    begun = list[tuple[int, datetime]]()
+    upload = partial(_begin_and_upload, sender=sender, lease=lease, pushed=pushed, body=body, begun=begun)
     for _ in range(MAX_UPLOAD_ATTEMPTS):
-        begun_at = sender.service_now()
-        upload_id = await uploads.begin(lease, pushed, begun_at, sender.connection_ids)
         try:
-            dataset_id: str | None = await sender.api.upload(sender.company_id, data_type, body)
+            dataset_id: str | None = await sender.api.read_then_write(upload)
         except OutcomeUnknown as error:
             lost = error
             try:
-                dataset_id = await _settle_lost(sender, _new_upload_row(upload_id, data_type, len(pushed), begun_at))
+                dataset_id = await _settle_lost(sender, _new_upload_row(*begun[-1], data_type, len(pushed)))
             except (RemoteError, ApiUnusable, StateProblem) as unread:
                 why = f"may or may not have arrived, and the next push looks: {error}; {unread}"
                 return UploadFailure(data_type, len(pushed), why)
         except RemoteError as error:
-            await uploads.record_not_sent(upload_id, sender.environment.clock(), str(error))
             return UploadFailure(data_type, len(pushed), str(error))
-        except ApiUnusable as error:
-            await uploads.record_not_sent(upload_id, sender.environment.clock(), str(error))
-            raise
         if dataset_id is not None:
             try:
-                await uploads.record_sent(upload_id, dataset_id)
+                await uploads.record_sent(begun[-1][0], dataset_id)
             except StateProblem as error:
                 why = f"arrived, which could not be noted, and the next push looks: {error}"
                 return UploadFailure(data_type, len(pushed), why)
@@ -187,7 +185,32 @@ async def _send(
     return UploadFailure(data_type, len(pushed), f"did not arrive, {MAX_UPLOAD_ATTEMPTS} times: {lost}")
 
 
-def _new_upload_row(upload_id: int, data_type: str, records: int, begun_at: datetime) -> UploadRow:
+async def _begin_and_upload(
+    api: Client,
+    sender: Sender,
+    lease: UploadLease,
+    pushed: Sequence[PushedRecord],
+    body: Mapping[str, Any],
+    begun: list[tuple[int, datetime]],
+) -> str:
+    """The dataset's id. `begun`: gets the number of the upload, and when it left.
+
+    On disk as it leaves, and anew after each wait: how long a lost answer is looked for counts from here.
+    """
+    begun_at, uploads = sender.service_now(), sender.store.uploads
+    begun.append((await uploads.begin(lease, pushed, begun_at, sender.connection_ids), begun_at))
+    try:
+        return await api.upload(sender.company_id, lease.data_type, body)
+    # Before RemoteError, whose kind it is: what may have arrived must not count as not sent.
+    except OutcomeUnknown:
+        raise
+    except (RemoteError, ApiUnusable, NotWritten) as error:
+        why = error.problem if isinstance(error, NotWritten) else error
+        await uploads.record_not_sent(begun[-1][0], sender.environment.clock(), str(why))
+        raise
+
+
+def _new_upload_row(upload_id: int, begun_at: datetime, data_type: str, records: int) -> UploadRow:
     return UploadRow(upload_id, data_type, records, begun_at, None, "", "", None)
 
 

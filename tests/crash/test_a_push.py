@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import update
 
@@ -22,6 +23,7 @@ from state.tables import upload_leases
 from tests.crash.disturbance import REQUEST_FAULTS, Disturbance, Killed, disturbed
 from tests.emulator import Emulator
 from tests.end_to_end.place import Place
+from tests.intercept import Forward, intercepted
 from tests.processes import PythonProcess
 
 SOLD = f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%dT10:00:00Z}"
@@ -143,6 +145,27 @@ def test_an_upload_whose_answer_is_in_doubt_arrives_once(place: Place, fault: st
         place.emulator.fault(UPLOADS, **{"times": 1, **REQUEST_FAULTS[fault]})
         pushed(place, order(1), order(2))
         assert pushed(place, order(1), order(2))
+    assert taken(place, company_id) == 2
+
+
+def test_an_upload_that_had_to_wait_for_its_turn_and_whose_answer_is_lost_arrives_once(place: Place) -> None:
+    """Looked for as long as any: counted from before the wait, that time was over when it left."""
+    company_id = prepare(place)
+    place.set_create_settle(5, late=60)
+    place.skip_waits()
+    patient, busy = place.environment, [httpx.Response(429, headers={"Retry-After": "0"})]
+
+    async def middle(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if request.method == "POST" and busy:
+            await patient.sleep(80)
+            return busy.pop()
+        return await onward(request)
+
+    place.environment = intercepted(patient, middle)
+    place.emulator.fault(UPLOADS, "complete-late", seconds=40, code=504)
+    assert pushed(place, order(1), order(2))
+    assert not busy
+    place.wait(61)
     assert taken(place, company_id) == 2
 
 
