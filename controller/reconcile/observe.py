@@ -178,6 +178,9 @@ async def cross_check_listing(
     One that is there proves that the listing is not complete, whatever it says of itself. For those that a run is
     `about` it costs nothing more, since each would be read anyway; of the others that are `bound`, so many.
     """
+    # There is nothing left to disprove; and one that failed lacks everybody, each of whom would cost a request.
+    if not company_index.listing.complete:
+        return company_index
     unlisted_bound = {each for each in about if each} - company_index.by_id.keys()
     others = sorted({*bound} - unlisted_bound - company_index.by_id.keys())[:MAX_EXTRA_COMPANY_READS]
     if not (unlisted_bound or others):
@@ -189,11 +192,7 @@ async def cross_check_listing(
     if not found:
         return replace(company_index, unlisted=answers_by_id)
     why = f"company {found[0]} is there, and the list of companies lacks it"
-    listing = replace(
-        company_index.listing,
-        complete=False,
-        incomplete_reason="; ".join(filter(None, (company_index.listing.incomplete_reason, why))),
-    )
+    listing = replace(company_index.listing, complete=False, incomplete_reason=why)
     return replace(company_index, listing=listing, unlisted=answers_by_id)
 
 

@@ -250,6 +250,23 @@ def test_on_a_listing_that_is_not_complete_nobody_is_created(place: Place) -> No
     assert exit_code("apply", report) == 3
 
 
+def test_a_listing_that_fails_before_a_create_costs_no_read_of_each_merchant_that_is_there(place: Place) -> None:
+    """It says nothing whatever they say; in a large fleet each such create took minutes of everybody's budget."""
+    place.provision("ann", "bob", "cat", "dan")
+    declared(place, "new", "next")
+    pages: list[httpx.Request] = []
+
+    async def before(request: httpx.Request) -> httpx.Response | None:
+        pages.extend([request] if is_call(request, LIST_COMPANIES) else [])
+        return httpx.Response(418, request=request) if len(pages) > 1 and is_call(request, LIST_COMPANIES) else None
+
+    interfere(place, before=before)
+    with place.count_requests() as counts:
+        report = place.apply(parallelism=1)
+    assert [type(report.outcomes[name]) for name in ("ann", "new", "next")] == [Unchanged, Failed, Failed]
+    assert counts[GET_COMPANY] == 0
+
+
 # -- Each request has a name
 
 
