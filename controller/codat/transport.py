@@ -448,8 +448,8 @@ class RetryBudget:
 
     def next_delay(self, retry_after_s: float | None, *, throttled: bool) -> float | None:
         """Seconds to wait before the next attempt, None = no more. A 429 is no failed attempt: only time limits it."""
-        self._attempts += 1
-        if (self._attempts > MAX_REQUEST_ATTEMPTS and not throttled) or (retry_after_s or 0.0) > MAX_QUOTA_WAIT_S:
+        self._attempts += not throttled
+        if self._attempts > MAX_REQUEST_ATTEMPTS or (retry_after_s or 0.0) > MAX_QUOTA_WAIT_S:
             return None
         delay_s = max(retry_after_s or 0.0, self._backoff_s * random.uniform(0.5, 1.0))
         self._backoff_s = min(MAX_BACKOFF_S, 2 * self._backoff_s)

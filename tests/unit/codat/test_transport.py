@@ -429,6 +429,20 @@ def test_a_busy_service_is_asked_until_the_patience_of_one_request_ends() -> Non
     assert len(asked) == MAX_RETRY_S // 30 + 1
 
 
+def test_a_service_that_was_busy_for_long_and_then_fails_once_is_asked_again() -> None:
+    """A 429 is no failed attempt."""
+    answers = [*(httpx.Response(429, headers={"Retry-After": "1"}) for _ in range(6)), httpx.Response(503)]
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        return answers.pop(0) if answers else httpx.Response(200, json=COMPANY)
+
+    async def story() -> None:
+        async with open_on_wire(respond) as client:
+            assert not isinstance(await client.company("c1"), Absent)
+
+    run(story())
+
+
 def test_an_answer_that_drips_for_ever_is_cut_off() -> None:
     asked: list[httpx.Request] = []
 
