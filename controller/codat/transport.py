@@ -342,6 +342,9 @@ class Transport:
                 self._breaker.record_given_up_read_or_raise(problem)
             raise problem from None
         _LOG.info("%s: again in %.1f s", problem, delay_s)
+        # Others may have the places meanwhile; they are taken anew after the wait.
+        if self._exchange_permit:
+            self._exchange_permit.close()
         if throttled:
             # A 429 is about the whole account: pause every request, and let this one queue with the others.
             self._rate_limiter.throttle(delay_s)

@@ -402,14 +402,16 @@ async def test_once_the_headers_say_that_nothing_is_left_until_tomorrow_nothing_
     assert len(raw.seen) == 1
 
 
-def open_on_wire(respond: Callable[[httpx.Request], httpx.Response]) -> AbstractAsyncContextManager[Client]:
+def open_on_wire(
+    respond: Callable[[httpx.Request], httpx.Response], concurrency: int = 16
+) -> AbstractAsyncContextManager[Client]:
     """A client whose wire is no socket, for stories in virtual time."""
 
     @asynccontextmanager
     async def network(base_url: str, concurrency: int) -> AsyncIterator[httpx.AsyncBaseTransport]:
         yield httpx.MockTransport(respond)
 
-    return open_client("http://api.example", KEY, requests_per_minute=0, network=network)
+    return open_client("http://api.example", KEY, requests_per_minute=0, concurrency=concurrency, network=network)
 
 
 def test_a_busy_service_is_asked_until_the_patience_of_one_request_ends() -> None:
@@ -441,6 +443,24 @@ def test_a_service_that_was_busy_for_long_and_then_fails_once_is_asked_again() -
             assert not isinstance(await client.company("c1"), Absent)
 
     run(story())
+
+
+def test_while_a_pair_waits_to_be_tried_again_others_have_its_place() -> None:
+    answered_at: dict[str, float] = {}
+    answers = [httpx.Response(503, headers={"Retry-After": "60"})]
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        answered_at[request.url.path] = asyncio.get_running_loop().time()
+        if request.url.path == "/companies/c1":
+            return httpx.Response(200, json=COMPANY)
+        return answers.pop() if answers else httpx.Response(200, content=DOCUMENT)
+
+    async def story() -> None:
+        async with open_on_wire(respond, concurrency=1) as client:
+            await asyncio.gather(client.read_then_write(changed_document), client.company("c1"))
+
+    run(story())
+    assert answered_at["/companies/c1"] < 60 <= answered_at["/config/companies/c1/sync/commerce"]
 
 
 def test_an_answer_that_drips_for_ever_is_cut_off() -> None:
