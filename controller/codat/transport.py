@@ -149,7 +149,8 @@ class Transport:
     ) -> None:
         self.base_url = _validated_base_url(base_url)
         self.key_hash = ""
-        self._secrets: tuple[str, ...] = ()
+        # One for this transport and the copies of it that `read_then_write` makes.
+        self._secrets: set[str] = set()
         self._headers = httpx.Headers(
             {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "merchantctl"}
         )
@@ -182,7 +183,7 @@ class Transport:
         self.key_hash = hash_api_key(api_key)
         credential = b64encode(api_key.encode()).decode()
         # Old keys stay secret: an answer under way may still echo one.
-        self._secrets = tuple(filter(None, {*self._secrets, api_key, credential}))
+        self._secrets.update(filter(None, (api_key, credential)))
         self._headers["Authorization"] = f"Basic {credential}"
         self._key_proof.proven_at = None
 
@@ -362,6 +363,8 @@ class Transport:
                 self._counters.reads += 1
             else:
                 self._counters.writes += 1
+            # As it leaves: it may have waited for minutes, and the key was changed since.
+            request.headers["Authorization"] = self._headers["Authorization"]
             async with asyncio.timeout(MAX_EXCHANGE_S):
                 response = await self._network.handle_async_request(request)
                 self._counters.update_skew(response.headers, self.now())

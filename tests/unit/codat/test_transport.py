@@ -463,6 +463,46 @@ def test_while_a_pair_waits_to_be_tried_again_others_have_its_place() -> None:
     assert answered_at["/companies/c1"] < 60 <= answered_at["/config/companies/c1/sync/commerce"]
 
 
+def test_a_request_that_waits_while_the_key_is_changed_is_sent_with_the_new_one() -> None:
+    sent: list[str] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["Authorization"])
+        return (
+            httpx.Response(429, headers={"Retry-After": "30"}) if len(sent) == 1 else httpx.Response(200, json=COMPANY)
+        )
+
+    async def story() -> None:
+        async with open_on_wire(respond) as client:
+            asking = asyncio.ensure_future(client.company("c1"))
+            await asyncio.sleep(10)
+            client.use_key("another-key-0002")
+            await asking
+
+    run(story())
+    assert sent == [f"Basic {b64encode(key.encode()).decode()}" for key in (KEY, "another-key-0002")]
+
+
+def test_a_key_that_was_changed_between_a_read_and_its_write_is_shown_by_neither() -> None:
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, content=DOCUMENT)
+        return httpx.Response(422, json={"error": "another-key-0002 may not do that."})
+
+    async def story() -> None:
+        async with open_on_wire(respond) as client:
+
+            async def read_and_write(api: Client) -> None:
+                document = await api.configuration("c1")
+                client.use_key("another-key-0002")
+                await api.set_configuration("c1", document)
+
+            with pytest.raises(PermanentError, match=r"\*\*\* may not do that"):
+                await client.read_then_write(read_and_write)
+
+    run(story())
+
+
 def test_an_answer_that_drips_for_ever_is_cut_off() -> None:
     asked: list[httpx.Request] = []
 
