@@ -22,7 +22,7 @@ from controller.model.report import ChangedSincePlan
 from controller.planning.configuration_rules import find_violations
 from controller.planning.diff import describe_changes
 from controller.planning.plan import live_values_of_declared_fields
-from controller.reconcile.failure_policy import fail_or_stop_run
+from controller.reconcile.failure_policy import fail_or_stop_run, printable_line
 from controller.reconcile.fence import fence
 from controller.reconcile.merchant_progress import (
     MerchantHalted,
@@ -161,14 +161,14 @@ async def _read_back_and_verify(
     difference = _describe_first_difference(change, live)
     if not difference:
         return live
+    unstable = f"somebody else writes too, or Codat keeps another value: {difference}"
+    normalised = f"Codat normalises this, so write in the manifest what it keeps: {difference}"
     earlier = snapshot.quarantined.get(plan.merchant)
-    # A quarantine keeps the whole sentence of last time, whose end says which field stands how.
-    if earlier and earlier.reason.endswith(difference):
+    # Compared as a quarantine keeps it: one line of a limited length.
+    if earlier and earlier.reason in (printable_line(unstable), printable_line(normalised)):
         # Once it may have been somebody else's edit; twice in the same way it is Codat, and a third time is no use.
-        why = f"Codat normalises this, so write in the manifest what it keeps: {difference}"
-        raise progress.halted_as_failed(why, retryable=False)
-    why = f"somebody else writes too, or Codat keeps another value: {difference}"
-    raise progress.halted_as_failed(why, retryable=True)
+        raise progress.halted_as_failed(normalised, retryable=False)
+    raise progress.halted_as_failed(unstable, retryable=True)
 
 
 async def _read_live(api: Reader, company_id: str, snapshot: RunSnapshot) -> Configuration:

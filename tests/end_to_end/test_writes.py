@@ -289,6 +289,32 @@ def test_a_value_that_the_service_keeps_otherwise_twice_is_told_once_and_not_wri
     assert "Codat normalises this" in outcome_of(third, "ann", Skipped).reason
 
 
+@pytest.mark.parametrize(
+    "names", [("Sales  UK", "Refunds  UK"), ("Sales " * 30, "Refunds " * 30)], ids=["gaps", "long"]
+)
+def test_a_value_that_is_kept_otherwise_twice_is_known_again_however_it_is_called(
+    place: Place, names: tuple[str, str]
+) -> None:
+    """What is remembered of the first time is one line of a limited length."""
+    place.provision("ann")
+    sales = place.document("ann")["configuration"]["sales"]["accounts"]
+    ids = [sales[row]["selectedAccountId"] for row in ("sales", "refund")]
+    for account_id, name in zip(ids, names, strict=True):
+        path = f"/companies/{place.company('ann')['id']}/accounts/{account_id}"
+        place.emulator.control("PATCH", path, {"name": name.strip()})
+    another = {"configuration": {"sales": {"accounts": {"sales": {"selectedAccountId": ids[1]}}}}}
+    place.edit_in_portal("ann", another)
+
+    async def after(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        if is_call(request, SAVE_CONFIGURATION):
+            place.edit_in_portal("ann", another)
+        return response
+
+    interfere(place, after=after)
+    assert outcome_of(place.apply(), "ann", Failed).retryable
+    assert outcome_of(place.apply(), "ann", Failed).reason.startswith("Codat normalises this")
+
+
 def test_a_run_that_nobody_asked_for_backs_off_from_a_value_that_does_not_stay(place: Place) -> None:
     """What is not kept is a failure of that merchant: it is not written at each look, and eats nobody's limits."""
     place.provision("ann")
