@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
+from controller.model.desired import DeletionPolicy
 from controller.model.name_matching import company_name_key
 from controller.model.observed import REQUIRED_DATA_TYPES, Configuration, DataTypeStatus, Unread
 from controller.model.plan import RECHECK_WAITING_AFTER, Actor, Finding
@@ -33,6 +34,8 @@ def check_reference_data(context: PlanningContext) -> StepResult:
     if isinstance(live, Unread) and live.failed:
         return unknown_result(context, DATA_READY, "the configuration", live.reason)
     if context.is_to_be_taken_down:
+        if isinstance(live, Unread) and _may_be_on_unseen(context):
+            return unknown_result(context, DATA_READY, "the configuration", live.reason)
         return StepResult(
             context, condition_met(DATA_READY, "not needed any more"), proceed=isinstance(live, Configuration)
         )
@@ -51,6 +54,14 @@ def check_reference_data(context: PlanningContext) -> StepResult:
             return stop_result(context, DATA_READY, finding)
     findings = (*_failed_pull_findings(context, statuses or {}, Actor.NOBODY), *_stale_findings(context))
     return StepResult(context, condition_met(DATA_READY), findings=findings)
+
+
+def _may_be_on_unseen(context: PlanningContext) -> bool:
+    """Whether a document that Codat keeps back (409) while data is read anew may be switched on, where switching off is
+    all that policy asks for: an unlinked merchant does not synchronise anyway."""
+    was_asked_for = context.observed.data_status is not None
+    is_to_be_switched_off = context.desired.removal is DeletionPolicy.DISABLE
+    return was_asked_for and is_to_be_switched_off and context.recorded.last_configured_at is not None
 
 
 def needs_data_status(live: Configuration) -> bool:

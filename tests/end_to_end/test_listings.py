@@ -13,6 +13,7 @@ from controller.model.report import FleetReport
 from tests.end_to_end.place import (
     CREATE_COMPANY,
     CREATE_CONNECTION,
+    GET_CONFIGURATION,
     SAVE_CONFIGURATION,
     Place,
     changes_by_merchant,
@@ -295,6 +296,18 @@ def test_a_removed_merchant_is_not_taken_for_gone_on_a_gateways_404(
     between.nothing()
     place.apply(allow=allow)
     assert place.document("a")["enabled"] is False, "it is taken down once it is seen"
+
+
+def test_a_removed_merchant_whose_document_is_kept_back_while_data_is_read_is_switched_off_later(place: Place) -> None:
+    """Taken for switched off it would get a tombstone, and stay on for good."""
+    place.provision("a", "b", policy={"deletion": "Disable"})
+    place.remove_manifests("a")
+    place.emulator.fault(GET_CONFIGURATION, "status", times=2, code=409)
+    allow = ("disable", "shrink")
+    assert applied(place, *allow)["a"] == "unknown"
+    place.emulator.control("DELETE", "/faults")
+    place.apply(allow=allow)
+    assert place.document("a")["enabled"] is False
 
 
 def test_a_removed_merchant_that_is_to_be_deleted_is_not_taken_for_gone_either(place: Place, between: Between) -> None:

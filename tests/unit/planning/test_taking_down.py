@@ -88,6 +88,28 @@ def test_going_down_waits_for_no_data() -> None:
     assert plan.findings == ()
 
 
+def test_who_was_configured_is_not_taken_for_switched_off_while_its_data_is_read_anew() -> None:
+    """What stands in a document that Codat does not give out may be on: a tombstone would leave it on for good."""
+    seen = build.observed(Unread("409", failed=False), data_status={})
+    was_configured = build.recorded_state(last_configured_at=build.USUAL_NOW)
+    plan = build.make_usual_plan(gone(DeletionPolicy.DISABLE), seen, last=was_configured)
+    assert (plan.status, plan.changes) == (PlanStatus.UNKNOWN, ())
+
+
+def test_who_was_never_configured_goes_down_without_data() -> None:
+    seen = build.observed(Unread("409", failed=False), data_status={})
+    plan = build.make_usual_plan(gone(DeletionPolicy.DISABLE), seen, last=build.recorded_state(last_configured_at=None))
+    assert (plan.status, plan.findings, plan.changes) == (PlanStatus.IN_SYNC, (), ())
+
+
+def test_who_cannot_synchronise_goes_down_without_its_document_being_read() -> None:
+    _, accounting = build.usual_company().connections
+    was_configured = build.recorded_state(last_configured_at=build.USUAL_NOW)
+    seen = Observed(Company("company-1", "acme-coffee", (accounting,)))
+    plan = build.make_usual_plan(gone(DeletionPolicy.DISABLE), seen, last=was_configured)
+    assert plan.status is not PlanStatus.UNKNOWN
+
+
 def test_going_down_minds_no_wrong_books() -> None:
     plan = build.make_usual_plan(gone(DeletionPolicy.DISABLE, books="Other Ltd"))
     assert change_kinds(plan) == ["set-configuration"]
