@@ -296,7 +296,8 @@ class RateLimiter:
 
     async def _wait_in_queue(self, places: int, lane: RequestLane) -> bool:
         waiting: asyncio.Future[bool] = self._loop.create_future()
-        self._queues[lane].append((waiting, places))
+        entry = (waiting, places)
+        self._queues[lane].append(entry)
         self._admit()
         try:
             return await waiting
@@ -304,6 +305,10 @@ class RateLimiter:
             # Admitted and cancelled in the same turn of the loop: nobody will send, so give the places back.
             if waiting.done() and not waiting.cancelled() and waiting.result():
                 self.release(lane, places)
+            elif entry in self._queues[lane]:
+                # Whoever waits behind it, or since it waits in the background, may go now.
+                self._queues[lane].remove(entry)
+                self._admit()
             raise
 
     def _admit(self) -> None:

@@ -401,6 +401,25 @@ def test_a_flood_of_events_leaves_a_part_of_the_budget_to_the_long_pass() -> Non
     assert run(story()) >= 0.1 * 600 * 10
 
 
+def test_once_nobody_waits_in_the_background_any_more_the_first_lane_may_have_all_of_the_budget_at_once() -> None:
+    async def story() -> float:
+        rate_limiter = RateLimiter(10, 10)
+        for _ in range(8):
+            give_back(await permit_of(rate_limiter))
+        with background_requests():
+            give_back(await permit_of(rate_limiter))
+            waiting = asyncio.ensure_future(rate_limiter.acquire())
+        await asyncio.sleep(0)
+        first = asyncio.ensure_future(permit_of(rate_limiter))
+        await asyncio.sleep(1)
+        assert not first.done(), "a part is the background's as long as it waits"
+        waiting.cancel()
+        await first
+        return asyncio.get_running_loop().time()
+
+    assert run(story()) == 1
+
+
 def test_a_place_that_was_taken_and_not_used_costs_the_long_pass_nothing() -> None:
     """A write whose read was the plan's takes places for both."""
 
