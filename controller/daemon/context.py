@@ -70,7 +70,8 @@ class DaemonState:
         """Why nothing should be sent here; None where all is well, be it another process's turn."""
         if self.key_refused:
             return f"nothing is kept as declared: {self.latest.pass_failure}"
-        if self.lock_wait and self.lock_wait.silent_for_s > MAX_HEARTBEAT_SILENCE_S:
+        waiting = self.lock_wait  # read once: the web asks in a thread of its own
+        if waiting and waiting.silent_for_s > MAX_HEARTBEAT_SILENCE_S:
             return self.lock_wait_reason
         return None if self.ready else self.lock_wait_reason or "no look at everyone has come through yet"
 

@@ -10,6 +10,8 @@ from controller.daemon.workqueue import EVERYONE
 from controller.model.controller_status import ControllerStatus
 from controller.model.desired import Fleet
 from controller.model.report import FleetPlan, RequestEstimate
+from state import LockWait, ProcessIdentity
+from state.process import LockRow
 from tests.build import USUAL_NOW, desired_merchant
 
 NOBODY = FleetPlan((), "", True, (), None, RequestEstimate(0, 0, 0), USUAL_NOW)
@@ -34,6 +36,20 @@ def test_an_urgent_pass_that_came_through_ends_no_failure_of_the_others() -> Non
     assert (state.key_refused, state.latest.pass_failure) == (True, REFUSED.reason)
     assert state.not_ready_reason is not None
     assert state.failing_since == USUAL_NOW
+
+
+def test_a_wait_for_the_lock_may_end_while_the_web_asks_for_it() -> None:
+    """In a thread of its own."""
+    state = after(look(NOBODY))
+
+    class EndingWait(LockWait):
+        def __bool__(self) -> bool:
+            state.lock_wait = None
+            return True
+
+    owner = ProcessIdentity("host", 1, "mark", "run")
+    state.lock_wait = EndingWait(LockRow(owner, USUAL_NOW), 20, 20, 60)
+    assert state.not_ready_reason is None
 
 
 def test_a_pass_that_came_through_in_its_turn_ends_it() -> None:
