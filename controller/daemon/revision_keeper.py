@@ -92,6 +92,7 @@ class RevisionKeeper:
     held                the revision that waits for a decision
     fetch_soon          set where somebody pushed: the branch is fetched without waiting for its time
     leaves_to_others    another process keeps the fleet at the revision in force: what is to be done is for it
+    compared            ours at the last comparison, and `compared_with` what was in force after it
     unreachable         since when the branch could not be read, and why; None where it can
     """
 
@@ -113,6 +114,7 @@ class RevisionKeeper:
     unknown_since: datetime | None = None
     began_at: datetime | None = None
     compared: Revision | None = None
+    compared_with: RevisionRow | None = None
     fetch_soon: asyncio.Event = field(default_factory=asyncio.Event)
     comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     following: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -126,19 +128,23 @@ class RevisionKeeper:
     @property
     def note(self) -> str | None:
         """What a person should know of the revisions; None where the newest is in force."""
-        notes = [self.report_only_reason] if self.report_only_reason else []
+        # Each is read once: the pages ask in a thread of their own.
+        notes = [reason] if (reason := self.report_only_reason) else []
         if held := self.held:
             notes.append(f"{held.reason}: merchantctl revision release {_short_id(held.revision)}, or reject")
-        if self.unreachable and self.now() - self.unreachable[0] >= UNREACHABLE_SHOWN_AFTER:
-            since, reason = self.unreachable
-            notes.append(f"no newer manifests since {since:%Y-%m-%d %H:%M} UTC: {reason}")
+        if (unreachable := self.unreachable) and self.now() - unreachable[0] >= UNREACHABLE_SHOWN_AFTER:
+            notes.append(f"no newer manifests since {unreachable[0]:%Y-%m-%d %H:%M} UTC: {unreachable[1]}")
         return "; ".join(notes) or None
 
     async def update_revision_in_force(self) -> None:
         """Compares what is in use here with what is in force. Before each pass, under the lock: nobody writes by
         manifests that another process has left behind."""
         async with self.comparing:
-            await (self._compare_and_put_in_force() if self.proposes else self._only_compare())
+            if not self.proposes:
+                await self._only_compare()
+                return
+            while not await self._compare_and_put_in_force():
+                pass  # another process was quicker: ours is held against what that one has put in force
 
     async def _only_compare(self) -> None:
         self.in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
@@ -147,9 +153,10 @@ class RevisionKeeper:
             Standing.REPORT_ONLY if other and await self._is_in_force_kept_by_others() else Standing.SAME
         )
 
-    async def _compare_and_put_in_force(self) -> None:
+    async def _compare_and_put_in_force(self) -> bool:
+        """False where ours was to be put in force and another process was quicker: nothing is decided then."""
         # Ours as it is now: what the watcher loads during the reads below is compared by the next call.
-        before, own, now = self.in_force, self.own_revision, self.now()
+        own, now = self.own_revision, self.now()
         self.began_at = self.began_at or now
         is_change = own != self.compared
         self.in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
@@ -159,7 +166,7 @@ class RevisionKeeper:
             own,
             self.in_force.revision if self.in_force else None,
             order=order,
-            stood_on_it=is_change and _is_same(before, self.in_force) and self.report_only_reason is None,
+            stood_on_it=is_change and _is_same(self.compared_with, self.in_force) and self.report_only_reason is None,
             # Put back to before the beginning, the clock says nothing of how long this process has run.
             is_news=is_change or timedelta() <= now - self.began_at < BEGINNING,
             others_keep_it=others_keep_it,
@@ -167,12 +174,14 @@ class RevisionKeeper:
         )
         if standing is Standing.HOLD and await self._is_released(own.git_commit, order):
             standing = Standing.TAKE
-        if standing is Standing.TAKE:
-            await self._put_in_force(own)
-        self.compared = own
+        if standing is Standing.TAKE and not await self._put_in_force(own):
+            return False
+        # Together, and last: a comparison that the state cuts short has not been.
+        self.compared, self.compared_with = own, self.in_force
         # Only while somebody keeps it: else nobody at all would look at the fleet.
         self.leaves_to_others = others_keep_it and standing in (Standing.HOLD, Standing.REPORT_ONLY)
         self._set_standing(standing)
+        return True
 
     async def follow_branch(self) -> None:
         """Fetches the branch. Its newest commit is what is on disk from now on, unless it has to be held."""
@@ -272,7 +281,8 @@ class RevisionKeeper:
             for each in await self.store.controllers.load_alive(self.now())
         )
 
-    async def _put_in_force(self, own: Revision) -> None:
+    async def _put_in_force(self, own: Revision) -> bool:
+        """Whether it is now; False where another process was quicker."""
         # First the sign of life with the new revision: another process that sees it in force sees, too, who keeps it.
         if self.before_taking:
             await self.before_taking()
@@ -281,6 +291,7 @@ class RevisionKeeper:
             log.info("revision_in_force", revision=_short_id(own), source=own.source)
         self.in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
         self.held = await self.store.revisions.load(RevisionStatus.HELD)
+        return self.in_force is not None and self.in_force.revision == own
 
     def _mark_reachable(self) -> None:
         if self.unreachable:

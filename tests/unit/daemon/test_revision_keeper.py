@@ -19,6 +19,7 @@ from controller.daemon.revision_keeper import RevisionKeeper, Standing, judge_re
 from controller.desired.git_source import CommitOrder, GitSource
 from controller.git_address import parse_git_address
 from state import ProcessIdentity, Revision, RevisionStatus, Store, open_state
+from state.errors import StateProblem
 from tests.git_repository import GitRepository
 from tests.unit.daemon.test_manifest_watcher import MERCHANT
 
@@ -130,6 +131,48 @@ async def test_two_machines_never_set_each_other_back(tmp_path: Path) -> None:
         assert in_force.by == "one"
 
 
+async def test_of_two_machines_that_change_at_once_the_one_that_is_too_late_writes_nothing(tmp_path: Path) -> None:
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        one, other = Machine(store, tmp_path, "one", "ann"), Machine(store, tmp_path, "other", "ann")
+        assert (await one.look(), await other.look()) == (True, True)
+
+        async def let_the_other_be_quicker() -> None:
+            other.keeper.before_taking = other.beat
+            one.write("bob")
+            assert await one.look()
+            await other.beat()
+
+        other.keeper.before_taking = let_the_other_be_quicker
+        other.write("cat")
+        assert not await other.look(), "what is in force now is the other one's"
+        assert await one.look()
+
+
+async def test_a_comparison_that_the_state_cuts_short_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A machine that was left behind, and whose folder changes then, is not at the revision that it has just read of."""
+    database, elsewhere = tmp_path / "state.db", tmp_path / "elsewhere"
+    async with open_state(f"sqlite:///{database}") as store:
+        one, other = Machine(store, tmp_path, "one", "ann"), Machine(store, tmp_path, "other", "ann")
+        assert (await one.look(), await other.look()) == (True, True)
+        one.write("bob")
+        assert await one.look()
+        other.write("cat")
+        asked = 0
+
+        def clock_of_a_machine_that_loses_the_state() -> datetime:
+            nonlocal asked
+            asked += 1
+            if asked == 2:  # what is in force was read; who lives is asked next
+                database.rename(elsewhere)
+            return NOON
+
+        other.keeper.now = clock_of_a_machine_that_loses_the_state
+        with pytest.raises(StateProblem):
+            await other.look()
+        elsewhere.rename(database)
+        assert not await other.look(), "it never stood on what the other one has put in force"
+
+
 async def test_a_rollback_by_a_rolling_deployment_ends_with_the_older_manifests(tmp_path: Path) -> None:
     """The new process begins with what was in force before, while the old one lives for another minute."""
     clock = Clock()
@@ -223,6 +266,18 @@ class Follower:
         held = await self.store.revisions.load(RevisionStatus.HELD)
         assert held
         await self.store.revisions.decide(held.id, RevisionStatus.RELEASED, at=NOON, by="person")
+
+
+async def test_pages_show_a_repository_that_is_reached_just_then(follower: Follower) -> None:
+    """They are made in a thread of their own."""
+    keeper = follower.keeper
+
+    def now() -> datetime:
+        keeper.unreachable = None
+        return NOON
+
+    keeper.unreachable, keeper.now = (NOON - timedelta(hours=1), "no route to host"), now
+    assert "no route to host" in str(keeper.note)
 
 
 async def test_a_released_commit_counts_though_another_came_on_top_of_it(follower: Follower) -> None:
