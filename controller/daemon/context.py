@@ -43,6 +43,7 @@ class DaemonState:
     revised        who is declared otherwise since the last look at them
     revised_at  when the last of them was added
     change_to_queue  what the newest manifests declare otherwise, while nobody is in the queue for it yet
+    owes_full_pass  a look here wrote nothing, since other manifests were in force: everyone is looked at once these are
     resync_asked_at  when each merchant was put into the queue because its turn had come
     lock_wait      for whose lock on the state a pass waits
     wrong_clock_told  it was said that this machine's clock is wrong, and is so still
@@ -60,6 +61,7 @@ class DaemonState:
     revised: set[str] = field(default_factory=set)
     revised_at: datetime | None = None
     change_to_queue: ManifestChange = NO_CHANGE
+    owes_full_pass: bool = False
     resync_asked_at: dict[str, datetime] = field(default_factory=dict)
     lock_wait: LockWait | None = None
     wrong_clock_told: bool = False

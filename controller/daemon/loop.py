@@ -280,6 +280,7 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
             if daemon.revisions:
                 await daemon.revisions.update_revision_in_force()
             if daemon.revisions and daemon.revisions.report_only_reason:
+                daemon.state.owes_full_pass = True
                 result = await plan_and_record(replace(run, records=Records.NONE), turn.takeovers, began)
             elif daemon.applies_changes:
                 result = await reconcile(run, lambda plan: True, takeovers=turn.takeovers, began=began)
@@ -402,9 +403,12 @@ async def take_up_changes_on_disk(daemon: DaemonContext) -> None:
             daemon.state.change_to_queue |= change
         if daemon.revisions:
             await daemon.revisions.update_revision_in_force()
-        if daemon.state.change_to_queue != NO_CHANGE:
+        if daemon.state.owes_full_pass and not (daemon.revisions and daemon.revisions.report_only_reason):
+            daemon.queue.add([EVERYONE], lane=Lane.REVISION)
+            daemon.state.owes_full_pass = False
+        if daemon.state.change_to_queue != NO_CHANGE and not daemon.leaves_fleet_to_others:
             # Only once the revision is in force: another process that shares the queue, and does not have these
-            # manifests yet, would take the merchants out of it as nobody it knows.
+            # manifests yet, would take the merchants out of it as nobody it knows, or look at them by its own.
             enqueue_changed_merchants(daemon.state.change_to_queue, daemon)
             daemon.state.change_to_queue = NO_CHANGE
     except StateProblem as problem:

@@ -28,7 +28,7 @@ from controller.model.report import FleetPlan
 from controller.model.run_policy import Scope
 from controller.operations.bootstrap import RunRequest, build_run, no_progress
 from controller.telemetry.metrics import Metrics
-from state import Store, open_state
+from state import ProcessIdentity, Revision, Store, open_state
 from tests.end_to_end.place import UK_PROFILE, Place, count_writes_by_call, findings_by_code, states_by_merchant
 from tests.end_to_end.stepped_controller import running_service
 from tests.narrowing import present
@@ -200,6 +200,44 @@ def test_whom_the_manifests_changed_while_the_state_did_not_answer_is_looked_at_
             await take_up_changes_on_disk(daemon)
             assert len(daemon.queue) == 1
             assert await daemon.queue.get_not_urgent() == {EVERYONE if goes else "ann": Lane.REVISION}
+            await take_up_changes_on_disk(daemon)
+            assert not len(daemon.queue), "once"
+
+    asyncio.run(asyncio.wait_for(story(), 300))
+
+
+@pytest.mark.parametrize("change", [False, True], ids=["it began with others", "they change meanwhile"])
+def test_what_was_looked_at_while_another_process_kept_the_fleet_at_other_manifests_is_carried_out_once_that_is_gone(
+    place: Place, change: bool
+) -> None:
+    """A rolling deployment: the first look of the new process, while the old one lives, writes nothing; and whoever
+    changes meanwhile is looked at by the old one in vain, which shares the queue."""
+    place.provision("ann")
+
+    async def story() -> None:
+        async with running_service(place) as service:
+            run, other = service.daemon.run, ProcessIdentity("elsewhere", 1, "mark", "run")
+            keeper = RevisionKeeper(run.store, service.daemon.manifest_watcher, None, "here", "run", ("here", 1), run.now)
+            daemon = replace(service.daemon, queue=WorkQueue(), revisions=keeper)
+            older = Revision("older", None, "elsewhere")
+            await run.store.revisions.put_in_force(older, instead_of=None, at=run.now(), by="other")
+            await run.store.controllers.record_alive_and_prune(
+                other, run.now(), revision=older.digest, report_only=False, failure=None
+            )
+            if change:
+                await keeper.update_revision_in_force()
+                place.merchant("ann", enabled=False)
+                await take_up_changes_on_disk(daemon)
+            else:
+                await run_and_finish_pass((EVERYONE,), daemon)
+            await take_up_changes_on_disk(daemon)
+            assert keeper.leaves_to_others
+            assert not len(daemon.queue)
+            await run.store.controllers.remove(other)
+            await take_up_changes_on_disk(daemon)
+            assert keeper.report_only_reason is None
+            assert len(daemon.queue) == 1
+            assert await daemon.queue.get_not_urgent() == {"ann" if change else EVERYONE: Lane.REVISION}
             await take_up_changes_on_disk(daemon)
             assert not len(daemon.queue), "once"
 
