@@ -36,6 +36,10 @@ FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S = 5.0, 60.0
 """Seconds for which a chat that took no message is left alone; twice as long after each. One that does not answer costs
 eleven seconds each time, and all passes wait for that."""
 
+PASS_FAILURE_OVER_AFTER_S = 600.0
+"""Seconds for which passes must have come through until a failure of passes is over: one that comes and goes is told
+once. A look at everyone that comes through ends it at once, but where listings are read there may be none for weeks."""
+
 log = structlog.get_logger()
 
 
@@ -44,8 +48,9 @@ class Notifier:
     """Tells each piece of news once: what was told stands in the state, whichever process told it, over any restart.
     `notify_url` None: no chat listens.
 
-    retry_at    not before then the next message, by the loop's time, where the chat did not take the last one
-    retry_wait  how long that is
+    retry_at        not before then the next message, by the loop's time, where the chat did not take the last one
+    retry_wait      how long that is
+    pass_failed_at  when a pass of this process failed last, by the loop's time; None once that is over
     """
 
     meters: Metrics
@@ -53,6 +58,7 @@ class Notifier:
     notify_url: str | None = field(default=None, repr=False)
     retry_at: float = 0.0
     retry_wait: DoublingWait = field(default_factory=lambda: DoublingWait(FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S))
+    pass_failed_at: float | None = None
 
     async def notify_of_pass(
         self, done: Pass, before: FleetPlan | None, latest: ControllerStatus, store: Store
@@ -64,6 +70,8 @@ class Notifier:
         (log.error if done.api_unusable else log.warning if done.failure_reason or refusal_reasons(done) else log.info)(
             "pass_finished", **pass_facts(done)
         )
+        if done.failure_reason:
+            self.pass_failed_at = asyncio.get_running_loop().time()
         outcomes = _latest_outcomes(done, latest)
         whole = done.covers_everyone and done.plan is not None and not done.incomplete_reason
         await self._update_alerts(done.plan, outcomes, latest, store, done.ended, is_whole_fleet=whole)
@@ -96,10 +104,25 @@ class Notifier:
         """What the state does not take or say now is due still, and goes with the next pass."""
         try:
             told = await store.alerts.load_standing_topics()
-            now = standing_topics(latest, told, plan, outcomes, is_whole_fleet=is_whole_fleet)
+            is_failure_over = self._is_long_since_pass_failed() and latest.pass_failure is None
+            now = standing_topics(
+                latest,
+                told,
+                plan,
+                outcomes,
+                is_whole_fleet=is_whole_fleet,
+                is_pass_failure_over=is_failure_over,
+            )
             await self._send_new_alerts(now, told, latest, store, at)
+            if is_failure_over:
+                self.pass_failed_at = None
         except StateProblem as problem:
             log.warning("alert_state_failed", reason=str(problem))
+
+    def _is_long_since_pass_failed(self) -> bool:
+        """Whether one of this process did, and none has for a while."""
+        failed_at = self.pass_failed_at
+        return failed_at is not None and asyncio.get_running_loop().time() - failed_at >= PASS_FAILURE_OVER_AFTER_S
 
     async def _send_new_alerts(
         self,

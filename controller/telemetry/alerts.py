@@ -103,12 +103,14 @@ def standing_topics(
     outcomes: Mapping[str, Outcome],
     *,
     is_whole_fleet: bool,
+    is_pass_failure_over: bool = False,
 ) -> StandingTopics:
     """What stands after a pass.
 
     announced       topics announced before
     plan, outcomes  of the pass; None and empty where it failed, or there was no pass
     is_whole_fleet  the pass covered all merchants and succeeded: only then an unseen topic proves to be over
+    is_pass_failure_over  passes have come through for long enough, though none covered all merchants
     """
     failures = {
         (FAILURE + name, mask_volatile_parts(outcome.reason)): (name, outcome.reason)
@@ -141,7 +143,7 @@ def standing_topics(
         if subject.startswith(FAILURE):
             name = subject.removeprefix(FAILURE)
             return name in succeeded or (is_whole_fleet and name not in known_merchants)
-        return is_whole_fleet
+        return is_whole_fleet or (is_pass_failure_over and subject == PASS_FAILURE)
 
     return StandingTopics(
         failures, limits, invalid_manifests, pass_failures, frozenset(filter(is_over, set(announced) - current.topics))

@@ -217,7 +217,9 @@ def test_what_was_looked_at_while_another_process_kept_the_fleet_at_other_manife
     async def story() -> None:
         async with running_service(place) as service:
             run, other = service.daemon.run, ProcessIdentity("elsewhere", 1, "mark", "run")
-            keeper = RevisionKeeper(run.store, service.daemon.manifest_watcher, None, "here", "run", ("here", 1), run.now)
+            keeper = RevisionKeeper(
+                run.store, service.daemon.manifest_watcher, None, "here", "run", ("here", 1), run.now
+            )
             daemon = replace(service.daemon, queue=WorkQueue(), revisions=keeper)
             older = Revision("older", None, "elsewhere")
             await run.store.revisions.put_in_force(older, instead_of=None, at=run.now(), by="other")

@@ -9,14 +9,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from controller.daemon.context import DaemonState
-from controller.daemon.notifier import FIRST_RETRY_WAIT_S, Notifier
-from controller.daemon.pass_result import Pass, PassFailure
+from controller.daemon.notifier import FIRST_RETRY_WAIT_S, PASS_FAILURE_OVER_AFTER_S, Notifier
+from controller.daemon.pass_result import Pass, PassFailure, PassResult
 from controller.daemon.workqueue import EVERYONE
 from controller.model.controller_status import ControllerStatus
 from controller.telemetry.metrics import Metrics
 from state import Store, open_state
 from tests.build import USUAL_NOW
-from tests.unit.daemon.test_daemon_state import FLEET
+from tests.unit.daemon.test_daemon_state import FLEET, NOBODY
 from tests.web.conftest import Chat
 from tests.web.conftest import chat as chat
 
@@ -42,6 +42,29 @@ async def test_a_chat_that_takes_nothing_is_left_alone_for_a_while_and_told_then
             notifier.retry_at -= 2 * FIRST_RETRY_WAIT_S
         await notifier.notify_of_pass(done, None, state.latest, store)
         assert len(chat.heard) == heard, "each message once more, then none for a while, and told once"
+
+
+async def test_a_failure_that_comes_back_after_passes_came_through_for_a_while_is_told_anew(
+    store: Store, chat: Chat
+) -> None:
+    """Where listings tell whom nobody claims, nobody ever looks at everyone again."""
+    notifier, state = Notifier(Metrics(), no_wait, chat.url), DaemonState(ControllerStatus())
+
+    async def is_told_after(result: PassResult) -> bool:
+        before = len(chat.heard)
+        done = Pass(("ann",), result, USUAL_NOW, USUAL_NOW)
+        state.record_pass(done, FLEET)
+        await notifier.notify_of_pass(done, None, state.latest, store)
+        return len(chat.heard) > before
+
+    failure = PassFailure("no answer")
+    assert await is_told_after(failure)
+    assert not await is_told_after(NOBODY)
+    assert not await is_told_after(failure), "it comes and goes"
+    assert notifier.pass_failed_at is not None
+    notifier.pass_failed_at -= PASS_FAILURE_OVER_AFTER_S
+    assert not await is_told_after(NOBODY)
+    assert await is_told_after(failure), "days later"
 
 
 async def test_a_state_that_does_not_say_what_the_chat_knows_is_told_as_that_and_fails_no_pass(tmp_path: Path) -> None:
