@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -309,6 +309,26 @@ async def record_pass_and_queue_rechecks(done: Pass, daemon: DaemonContext) -> N
     """What was seen is noted and told, and whoever needs another look is put down for one."""
     before = daemon.state.latest.plan
     daemon.state.record_pass(done, daemon.manifest_watcher.fleet)
+    try:
+        await _close_deliveries_and_add_rechecks(done, daemon)
+    finally:
+        # Also where the state does not answer: they are looked at once more then, which finds no news in what is shown.
+        with _logging_faults():
+            daemon.notifier.log_pass(done, before)
+    with _logging_faults():
+        await daemon.notifier.alert_of_pass(done, daemon.state.latest, daemon.run.store)
+
+
+@contextmanager
+def _logging_faults() -> Iterator[None]:
+    """What goes wrong in telling of a pass never fails it."""
+    try:
+        yield
+    except Exception:
+        log.exception("pass_notification_failed", remedy="please report this fault of merchantctl")
+
+
+async def _close_deliveries_and_add_rechecks(done: Pass, daemon: DaemonContext) -> None:
     if done.plan and needs_full_pass(done.plan):
         daemon.queue.add([EVERYONE], after_s=daemon.resync_interval_s)
     elif done.covers_everyone and daemon.full_pass_interval_s is not None:
@@ -327,10 +347,6 @@ async def record_pass_and_queue_rechecks(done: Pass, daemon: DaemonContext) -> N
         daemon.queue.add(sorted(revised), after_s=max(waits[key] for key in revised), lane=Lane.REVISION)
     for key in waits.keys() - revised:
         daemon.queue.add([key], after_s=waits[key])
-    try:
-        await daemon.notifier.notify_of_pass(done, before, daemon.state.latest, daemon.run.store)
-    except Exception:
-        log.exception("pass_notification_failed", remedy="please report this fault of merchantctl")
 
 
 def warn_once_of_wrong_clock(daemon: DaemonContext) -> None:

@@ -60,16 +60,17 @@ class Notifier:
     retry_wait: DoublingWait = field(default_factory=lambda: DoublingWait(FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S))
     pass_failed_at: float | None = None
 
-    async def notify_of_pass(
-        self, done: Pass, before: FleetPlan | None, latest: ControllerStatus, store: Store
-    ) -> None:
-        """A pass has ended. `before`: the plans as they stood before it."""
+    def log_pass(self, done: Pass, before: FleetPlan | None) -> None:
+        """A pass has ended: the log and the metrics say so. `before`: the plans as they stood before it."""
         result = None if isinstance(done.result, PassFailure) else done.result
         self.meters.record_pass(result, everyone=done.covers_everyone, seconds=done.seconds)
         _log_lines((*change_lines(done), *leaving_lines(done), *finding_lines(done, before)))
         (log.error if done.api_unusable else log.warning if done.failure_reason or refusal_reasons(done) else log.info)(
             "pass_finished", **pass_facts(done)
         )
+
+    async def alert_of_pass(self, done: Pass, latest: ControllerStatus, store: Store) -> None:
+        """The chat hears of what a pass brought. `latest`: what is known after it."""
         if done.failure_reason:
             self.pass_failed_at = asyncio.get_running_loop().time()
         outcomes = _latest_outcomes(done, latest)

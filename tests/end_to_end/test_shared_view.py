@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 from controller.daemon.jobs.shared_view import SharedView
 from controller.daemon.loop import record_pass_and_queue_rechecks, try_pass
 from controller.daemon.workqueue import EVERYONE
+from state.errors import StateProblem
 from tests.emulator import Emulator
 from tests.end_to_end.stepped_controller import Fleet, Service
 
@@ -38,6 +40,35 @@ def test_what_a_pass_found_is_told_though_the_pages_show_it_already(
                 await record_pass_and_queue_rechecks(done, service.daemon)
             told = [line["event"] for line in log if line.get("merchant") == unlinked]
             assert event in told
+
+    fleet.serve(story)
+
+
+def test_what_a_pass_found_is_told_though_the_state_is_lost_at_its_end(
+    tmp_path: Path, emulator_in_process: Emulator
+) -> None:
+    """Who is looked at once more then, once the state answers, is shown with that finding already: no news any more."""
+    fleet = Fleet(tmp_path, emulator_in_process, 2, enabled=True)
+    (unlinked,) = fleet.some(1)
+    state = Path(fleet.place.settings.state.removeprefix("sqlite:///"))
+    elsewhere = state.with_suffix(".away")
+
+    def move(here: Path, there: Path) -> None:
+        here.rename(there)
+
+    async def story(service: Service) -> None:
+        fleet.place.unlink_books_in_portal(unlinked)
+        opened = []
+        for is_lost in (True, False):
+            done = await try_pass((unlinked,), service.daemon)
+            if is_lost:
+                move(state, elsewhere)
+            with capture_logs() as log, pytest.raises(StateProblem) if is_lost else nullcontext():
+                await finish_pass(done, service.daemon)
+            if is_lost:
+                move(elsewhere, state)
+            opened += [(is_lost, line["merchant"]) for line in log if line["event"] == "finding_opened"]
+        assert opened == [(True, unlinked)]
 
     fleet.serve(story)
 

@@ -40,7 +40,7 @@ async def test_a_chat_that_takes_nothing_is_left_alone_for_a_while_and_told_then
     for heard, waits in ((2, False), (2, False), (4, True), (4, False), (5, True), (5, True)):
         if waits:
             notifier.retry_at -= 2 * FIRST_RETRY_WAIT_S
-        await notifier.notify_of_pass(done, None, state.latest, store)
+        await notifier.alert_of_pass(done, state.latest, store)
         assert len(chat.heard) == heard, "each message once more, then none for a while, and told once"
 
 
@@ -54,7 +54,7 @@ async def test_a_failure_that_comes_back_after_passes_came_through_for_a_while_i
         before = len(chat.heard)
         done = Pass(("ann",), result, USUAL_NOW, USUAL_NOW)
         state.record_pass(done, FLEET)
-        await notifier.notify_of_pass(done, None, state.latest, store)
+        await notifier.alert_of_pass(done, state.latest, store)
         return len(chat.heard) > before
 
     failure = PassFailure("no answer")
@@ -72,6 +72,6 @@ async def test_a_state_that_does_not_say_what_the_chat_knows_is_told_as_that_and
     async with open_state(f"sqlite:///{database}") as store:
         database.rename(tmp_path / "elsewhere")
         with capture_logs() as log:
-            await Notifier(Metrics(), no_wait).notify_of_pass(done, None, ControllerStatus(), store)
+            await Notifier(Metrics(), no_wait).alert_of_pass(done, ControllerStatus(), store)
         (tmp_path / "elsewhere").rename(database)
-    assert [(each["event"], each["log_level"]) for each in log][1:] == [("alert_state_failed", "warning")]
+    assert [(each["event"], each["log_level"]) for each in log] == [("alert_state_failed", "warning")]

@@ -149,7 +149,7 @@ async def test_of_two_machines_that_change_at_once_the_one_that_is_too_late_writ
 
 
 async def test_a_comparison_that_the_state_cuts_short_leaves_nothing_behind(tmp_path: Path) -> None:
-    """A machine that was left behind, and whose folder changes then, never was at the revision that it has just read."""
+    """A machine that was left behind, and whose folder changes then, never was at what it has just read."""
     database, elsewhere = tmp_path / "state.db", tmp_path / "elsewhere"
     async with open_state(f"sqlite:///{database}") as store:
         one, other = Machine(store, tmp_path, "one", "ann"), Machine(store, tmp_path, "other", "ann")
