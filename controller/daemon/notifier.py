@@ -50,6 +50,7 @@ class Notifier:
 
     retry_at        not before then the next message, by the loop's time, where the chat did not take the last one
     retry_wait      how long that is
+    alerting        one piece of news after the other: two at once would not know of each other, and tell the same
     pass_failed_at  when a pass of this process failed last, by the loop's time; None once that is over
     """
 
@@ -58,6 +59,7 @@ class Notifier:
     notify_url: str | None = field(default=None, repr=False)
     retry_at: float = 0.0
     retry_wait: DoublingWait = field(default_factory=lambda: DoublingWait(FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S))
+    alerting: asyncio.Lock = field(default_factory=asyncio.Lock)
     pass_failed_at: float | None = None
 
     def log_pass(self, done: Pass, before: FleetPlan | None) -> None:
@@ -103,22 +105,23 @@ class Notifier:
         is_whole_fleet: bool,
     ) -> None:
         """What the state does not take or say now is due still, and goes with the next pass."""
-        try:
-            told = await store.alerts.load_standing_topics()
-            is_failure_over = self._is_long_since_pass_failed() and latest.pass_failure is None
-            now = standing_topics(
-                latest,
-                told,
-                plan,
-                outcomes,
-                is_whole_fleet=is_whole_fleet,
-                is_pass_failure_over=is_failure_over,
-            )
-            await self._send_new_alerts(now, told, latest, store, at)
-            if is_failure_over:
-                self.pass_failed_at = None
-        except StateProblem as problem:
-            log.warning("alert_state_failed", reason=str(problem))
+        async with self.alerting:
+            try:
+                told = await store.alerts.load_standing_topics()
+                is_failure_over = self._is_long_since_pass_failed() and latest.pass_failure is None
+                now = standing_topics(
+                    latest,
+                    told,
+                    plan,
+                    outcomes,
+                    is_whole_fleet=is_whole_fleet,
+                    is_pass_failure_over=is_failure_over,
+                )
+                await self._send_new_alerts(now, told, latest, store, at)
+                if is_failure_over:
+                    self.pass_failed_at = None
+            except StateProblem as problem:
+                log.warning("alert_state_failed", reason=str(problem))
 
     def _is_long_since_pass_failed(self) -> bool:
         """Whether one of this process did, and none has for a while."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from controller.daemon.notifier import FIRST_RETRY_WAIT_S, PASS_FAILURE_OVER_AFT
 from controller.daemon.pass_result import Pass, PassFailure, PassResult
 from controller.daemon.workqueue import EVERYONE
 from controller.model.controller_status import ControllerStatus
+from controller.model.desired import Diagnostic
 from controller.telemetry.metrics import Metrics
 from state import Store, open_state
 from tests.build import USUAL_NOW
@@ -65,6 +67,16 @@ async def test_a_failure_that_comes_back_after_passes_came_through_for_a_while_i
     notifier.pass_failed_at -= PASS_FAILURE_OVER_AFTER_S
     assert not await is_told_after(NOBODY)
     assert await is_told_after(failure), "days later"
+
+
+async def test_what_a_pass_and_the_disk_bring_at_once_is_told_once(store: Store, chat: Chat) -> None:
+    notifier = Notifier(Metrics(), no_wait, chat.url)
+    latest = ControllerStatus(diagnostics=(Diagnostic("ann.yaml", 1, 1, "unknown key 'x'"),))
+    done = Pass(("ann",), NOBODY, USUAL_NOW, USUAL_NOW)
+    await asyncio.gather(
+        notifier.alert_of_pass(done, latest, store), notifier.notify_of_diagnostics(latest, store, USUAL_NOW)
+    )
+    assert len(chat.heard) == 1
 
 
 async def test_a_state_that_does_not_say_what_the_chat_knows_is_told_as_that_and_fails_no_pass(tmp_path: Path) -> None:
