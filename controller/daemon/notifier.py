@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
+from functools import partial
 from shlex import quote
 
 import structlog
@@ -26,7 +27,14 @@ from controller.model.finding_evidence import Ended
 from controller.model.plan import Actor, Direction, Finding
 from controller.model.report import FleetPlan, FleetReport, Outcome, Skipped
 from controller.quick_dataclasses import dataclass
-from controller.telemetry.alerts import FindingAlert, StandingTopics, alert_json, new_alert, standing_topics
+from controller.telemetry.alerts import (
+    FindingAlert,
+    StandingTopics,
+    add_untold,
+    alert_json,
+    new_alert,
+    standing_topics,
+)
 from controller.telemetry.json_post import post_alert
 from controller.telemetry.metrics import Metrics
 from state import DueAlert, Store
@@ -51,6 +59,7 @@ class Notifier:
     retry_at        not before then the next message, by the loop's time, where the chat did not take the last one
     retry_wait      how long that is
     alerting        one piece of news after the other: two at once would not know of each other, and tell the same
+    untold          what stood after the last pass, while that has not reached the chat
     pass_failed_at  when a pass of this process failed last, by the loop's time; None once that is over
     """
 
@@ -60,6 +69,7 @@ class Notifier:
     retry_at: float = 0.0
     retry_wait: DoublingWait = field(default_factory=lambda: DoublingWait(FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S))
     alerting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    untold: StandingTopics = field(default_factory=StandingTopics)
     pass_failed_at: float | None = None
 
     def log_pass(self, done: Pass, before: FleetPlan | None) -> None:
@@ -106,18 +116,21 @@ class Notifier:
     ) -> None:
         """What the state does not take or say now is due still, and goes with the next pass."""
         async with self.alerting:
+            is_failure_over = self._is_long_since_pass_failed() and latest.pass_failure is None
+            standing = partial(
+                standing_topics,
+                latest,
+                plan=plan,
+                outcomes=outcomes,
+                is_whole_fleet=is_whole_fleet,
+                is_pass_failure_over=is_failure_over,
+            )
+            self.untold = add_untold(standing(self.untold.topics), self.untold)
             try:
                 told = await store.alerts.load_standing_topics()
-                is_failure_over = self._is_long_since_pass_failed() and latest.pass_failure is None
-                now = standing_topics(
-                    latest,
-                    told,
-                    plan,
-                    outcomes,
-                    is_whole_fleet=is_whole_fleet,
-                    is_pass_failure_over=is_failure_over,
-                )
-                await self._send_new_alerts(now, told, latest, store, at)
+                now = replace(self.untold, over=standing(told).over)
+                if await self._send_new_alerts(now, told, latest, store, at):
+                    self.untold = StandingTopics()
                 if is_failure_over:
                     self.pass_failed_at = None
             except StateProblem as problem:
@@ -135,12 +148,12 @@ class Notifier:
         latest: ControllerStatus,
         store: Store,
         at: datetime,
-    ) -> None:
-        """To the chat, what nobody told it yet. What does not arrive is due still, and goes with the next."""
+    ) -> bool:
+        """To the chat, what nobody told it yet; whether it took it. What does not arrive goes with the next."""
         loop_time = asyncio.get_running_loop().time
         if self.notify_url and loop_time() < self.retry_at:
             await store.alerts.update_standing_topics((), now.over, at)
-            return
+            return False
         due = await store.alerts.claim_due(at)
         shown = _findings_by_key(latest) if due else {}
         fresh = new_alert((_finding_alert(each, shown) for each in due), now, told)
@@ -153,11 +166,12 @@ class Notifier:
                 self.retry_at = loop_time() + self.retry_wait.take_next_s()
                 await store.alerts.give_back(due)
                 await store.alerts.update_standing_topics((), now.over, at)
-                return
+                return False
             self.retry_wait.reset()
         # Where nobody listens it counts as told: a chat that is named later hears of what is new then.
         await store.alerts.mark_announced(due)
         await store.alerts.update_standing_topics(now.topics - told, now.over, at)
+        return True
 
 
 def _log_lines(lines: Iterable[LogLine]) -> None:

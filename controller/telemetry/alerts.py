@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
@@ -148,6 +148,17 @@ def standing_topics(
     return StandingTopics(
         failures, limits, invalid_manifests, pass_failures, frozenset(filter(is_over, set(announced) - current.topics))
     )
+
+
+def add_untold(now: StandingTopics, untold: StandingTopics) -> StandingTopics:
+    """Failures and limits of earlier passes that reached nobody, too, but for what is over, or is otherwise by now.
+    Whoever is left alone after a failure has none in the passes after it."""
+    failing = {name for name, _ in now.failures.values()}
+    failures = {
+        topic: item for topic, item in untold.failures.items() if topic not in now.over and item[0] not in failing
+    }
+    limits = {topic: refusal for topic, refusal in untold.limits.items() if topic not in now.over}
+    return replace(now, failures=failures | dict(now.failures), limits=limits | dict(now.limits))
 
 
 def new_alert(findings: Iterable[FindingAlert], standing: StandingTopics, announced: Iterable[Topic]) -> Alert:

@@ -15,6 +15,7 @@ from controller.daemon.pass_result import Pass, PassFailure, PassResult
 from controller.daemon.workqueue import EVERYONE
 from controller.model.controller_status import ControllerStatus
 from controller.model.desired import Diagnostic
+from controller.model.report import Failed, FleetReport, Outcome, Skipped, Unchanged
 from controller.telemetry.metrics import Metrics
 from state import Store, open_state
 from tests.build import USUAL_NOW
@@ -67,6 +68,27 @@ async def test_a_failure_that_comes_back_after_passes_came_through_for_a_while_i
     notifier.pass_failed_at -= PASS_FAILURE_OVER_AFTER_S
     assert not await is_told_after(NOBODY)
     assert await is_told_after(failure), "days later"
+
+
+async def test_a_failure_that_reached_nobody_goes_with_the_next_message_though_it_is_left_alone_by_then(
+    store: Store, chat: Chat
+) -> None:
+    """What Codat refuses for good is not tried again, and would never have been told."""
+    notifier, chat.answers = Notifier(Metrics(), no_wait, chat.url), [500] * 2
+
+    async def outcome_told(outcome: Outcome, name: str = "ann") -> bool:
+        before, latest = len(chat.heard), ControllerStatus(plan=NOBODY)
+        report = FleetReport(NOBODY, {name: outcome}, USUAL_NOW, USUAL_NOW)
+        await notifier.alert_of_pass(Pass((name,), report, USUAL_NOW, USUAL_NOW), latest, store)
+        notifier.retry_at -= 2 * FIRST_RETRY_WAIT_S
+        return len(chat.heard) == before + 1 and "ann: 400" in chat.heard[-1]["text"]
+
+    assert not await outcome_told(Failed("400: no such tax rate", False)), "twice in vain"
+    assert await outcome_told(Unchanged(), "bob")
+    assert not await outcome_told(Skipped("left alone"))
+    chat.answers = [500] * 2
+    await outcome_told(Failed("400: no such account", False))
+    assert not await outcome_told(Unchanged()), "it is over"
 
 
 async def test_what_a_pass_and_the_disk_bring_at_once_is_told_once(store: Store, chat: Chat) -> None:
