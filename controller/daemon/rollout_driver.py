@@ -124,6 +124,8 @@ class RolloutDriver:
                 policy=wave_policy(rollout.spec),
                 records=Records.MENDED,
                 author=replace(self.run.author, verb="rollout"),
+                # It records nothing of who is unlinked: the next listing is to lead to a look that does.
+                on_company_read=lambda company: None,
             )
             session = RolloutSession(
                 self.owner,

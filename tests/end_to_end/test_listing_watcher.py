@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.codat.client import open_client
+from controller.codat.client import Reader, open_client
 from controller.codat.rate_limiter import DAY_S
 from controller.daemon.jobs.listing_watcher import (
     NOT_LINKED_STATUSES,
@@ -22,15 +23,18 @@ from controller.daemon.jobs.listing_watcher import (
     merge_status_listing,
     poll_interval,
 )
+from controller.daemon.rollout_driver import RolloutDriver
 from controller.daemon.workqueue import WorkQueue
-from controller.model.observed import Company, Connection
-from state import open_state
+from controller.model.observed import Company, Connection, Listing
+from controller.model.rollout import MemberState, RolloutSpec
+from state import Binding, MemberRow, ProcessIdentity, Store, open_state
 from tests.emulator import Emulator
-from tests.end_to_end.place import LIST_COMPANIES, Place
+from tests.end_to_end.place import GET_COMPANY, LIST_COMPANIES, Place
 from tests.end_to_end.run_process import running_controller
+from tests.end_to_end.stepped_controller import running_service
 from tests.web.conftest import SECRET
 
-MINUTE = timedelta(minutes=1)
+MINUTE, NOON = timedelta(minutes=1), datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -151,6 +155,68 @@ def test_what_a_look_has_read_since_leads_to_no_other_look_but_what_comes_after_
     assert looked_at(place, unlink, nothing, consent, nothing, looks={0: ann}) == [(), (), ("ann",), ()]
     # The look that finds another name puts it right: its being right again is no event then.
     assert looked_at(place, unlink, rename, nothing, looks={0: ann, 1: ann}) == [(), ("ann",), ()]
+
+
+def test_what_a_look_reads_while_the_state_is_asked_whom_a_listing_is_about_is_kept() -> None:
+    """Bob is unlinked when somebody looks, and linked again a moment later: that is an event."""
+
+    def company(name: str, status: str) -> Company:
+        return Company(name, name, (Connection(f"{name}-books", "gbol", "Accounting", status),))
+
+    async def story() -> list[tuple[str, ...]]:
+        queue, listed, bindings, begun = WorkQueue(), [company("ann", "Linked"), company("bob", "Linked")], [], NOON
+
+        async def load() -> list[Binding]:
+            if bindings:
+                watcher.record_read_statuses(company("bob", "Unlinked"))
+            return bindings
+
+        async def companies(**_: object) -> Listing:
+            return Listing(tuple(listed), True, begun)
+
+        api, store = (
+            SimpleNamespace(companies=companies, quota=None),
+            SimpleNamespace(bindings=SimpleNamespace(load=load)),
+        )
+        watcher = ListingWatcher(
+            cast(Reader, api), cast(Store, store), queue, lambda: begun, 60.0, lambda unclaimed: None
+        )
+        await watcher.poll()
+        bindings += [Binding(name, name, name, None, None, None) for name in ("ann", "bob")]
+        listed[:], seen = [company("ann", "Unlinked")], []
+        for _ in range(2):
+            begun += MINUTE
+            await watcher.poll()
+            work = await queue.get_urgent() if len(queue) else {}
+            seen.append(tuple(work))
+            await queue.done(work)
+        return seen
+
+    first, second = asyncio.run(story())
+    assert "ann" in first
+    assert "bob" in first + second
+
+
+def test_what_a_rollout_reads_is_an_event_still(place: Place) -> None:
+    """It records nothing of whoever is unlinked."""
+
+    async def story() -> list[Company]:
+        read: list[Company] = []
+        async with running_service(place) as service:
+            daemon, fleet = service.daemon, service.daemon.manifest_watcher.fleet
+            owner = ProcessIdentity.current("run")
+            members = [MemberRow("ann", 1, fleet.merchants["ann"].digest, MemberState.PENDING.value)]
+            await daemon.run.store.rollouts.begin(
+                "x", RolloutSpec(("100%",)).to_json(), members, owner, daemon.run.now()
+            )
+            run = replace(daemon.run, on_company_read=read.append)
+            driver = RolloutDriver(run, daemon.lock, daemon.state, owner, lambda: fleet, lambda: True)
+            with place.count_requests() as counts:
+                await driver.drive()
+            assert counts[GET_COMPANY]
+        return read
+
+    assert asyncio.run(story()) == []
 
 
 def test_while_the_key_is_refused_nothing_is_said_of_anybody_and_no_timer_fails(place: Place) -> None:

@@ -108,10 +108,13 @@ class ListingWatcher:
         listing = await self.api.companies(connection_statuses=NOT_LINKED_STATUSES)
         if not self._is_usable_or_warn(listing):
             return
-        companies = merge_status_listing(self.companies, listing.companies)
-        if changed := changed_company_ids(self.companies, companies):
-            self._enqueue_merchants_of(changed, await self.store.bindings.load())
-        self.companies, self.statuses_listed_at = companies, listing.began_at
+        is_news = bool(changed_company_ids(self.companies, merge_status_listing(self.companies, listing.companies)))
+        bindings = await self.store.bindings.load() if is_news else ()
+        # What was listed before, as of now: a look may have read somebody while the state was asked.
+        before, self.companies = self.companies, merge_status_listing(self.companies, listing.companies)
+        self.statuses_listed_at = listing.began_at
+        if is_news:
+            self._enqueue_merchants_of(changed_company_ids(before, self.companies), bindings)
 
     def _enqueue_merchants_of(self, company_ids: Collection[str], bindings: Iterable[Binding]) -> None:
         merchants = sorted(each.merchant for each in bindings if each.company_id in company_ids)
