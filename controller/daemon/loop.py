@@ -279,7 +279,7 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
             run = replace(daemon.run, fleet=turn.fleet, scope=scope, policy=policy, stop=stop)
             if daemon.revisions:
                 await daemon.revisions.update_revision_in_force()
-            if daemon.revisions and daemon.revisions.report_only_reason:
+            if daemon.revisions and not daemon.revisions.may_write_by(turn.fleet):
                 daemon.state.owes_full_pass = True
                 result = await plan_and_record(replace(run, records=Records.NONE), turn.takeovers, began)
             elif daemon.applies_changes:

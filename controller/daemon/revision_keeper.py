@@ -20,6 +20,7 @@ import structlog
 
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.desired.git_source import CommitOrder, GitSource, GitUnavailable
+from controller.model.desired import Fleet
 from controller.quick_dataclasses import dataclass
 from state import Revision, RevisionRow, RevisionStatus, Store
 from state.errors import StateProblem
@@ -89,6 +90,7 @@ class RevisionKeeper:
                         fleet at other manifests, it records nothing either
     before_taking       called before a revision of this process is put in force
     report_only_reason  why nothing is written now; None where all is well
+    not_in_force        the digests of manifests here that were not in force when they were compared last
     held                the revision that waits for a decision
     fetch_soon          set where somebody pushed: the branch is fetched without waiting for its time
     leaves_to_others    another process keeps the fleet at the revision in force: what is to be done is for it
@@ -107,6 +109,7 @@ class RevisionKeeper:
     before_taking: Callable[[], Awaitable[None]] | None = None
     in_force: RevisionRow | None = None
     report_only_reason: str | None = None
+    not_in_force: set[str] = field(default_factory=set)
     held: RevisionRow | None = None
     leaves_to_others: bool = False
     unreachable: tuple[datetime, str] | None = None
@@ -148,9 +151,10 @@ class RevisionKeeper:
 
     async def _only_compare(self) -> None:
         self.in_force = await self.store.revisions.load(RevisionStatus.IN_FORCE)
-        other = self.in_force is not None and self.in_force.revision.digest != self.own_revision.digest
+        own = self.own_revision
+        other = self.in_force is not None and self.in_force.revision.digest != own.digest
         self._set_standing(
-            Standing.REPORT_ONLY if other and await self._is_in_force_kept_by_others() else Standing.SAME
+            Standing.REPORT_ONLY if other and await self._is_in_force_kept_by_others() else Standing.SAME, own
         )
 
     async def _compare_and_put_in_force(self) -> bool:
@@ -180,7 +184,7 @@ class RevisionKeeper:
         self.compared, self.compared_with = own, self.in_force
         # Only while somebody keeps it: else nobody at all would look at the fleet.
         self.leaves_to_others = others_keep_it and standing in (Standing.HOLD, Standing.REPORT_ONLY)
-        self._set_standing(standing)
+        self._set_standing(standing, own)
         return True
 
     async def follow_branch(self) -> None:
@@ -308,23 +312,31 @@ class RevisionKeeper:
         self.unreachable_told_at = now
         log.warning("repository_unreachable", reason=reason, since=f"{self.unreachable[0]:%Y-%m-%d %H:%M} UTC")
 
-    def _set_standing(self, standing: Standing) -> None:
+    def may_write_by(self, fleet: Fleet) -> bool:
+        """Whether a pass may that goes by these manifests. They may be those of before: of a long pass that began with
+        them and looked only, and which a short one has joined."""
+        return self.report_only_reason is None and fleet.digest not in self.not_in_force
+
+    def _set_standing(self, standing: Standing, own: Revision) -> None:
         """Puts down whether writes wait, and says in the log when that changes."""
         before, in_force = self.report_only_reason, self.in_force
         self.report_only_reason = None
         if standing in (Standing.HOLD, Standing.REPORT_ONLY) and in_force:
-            ours, theirs = _short_id(self.own_revision), _short_id(in_force.revision)
+            self.not_in_force.add(own.digest)
+            ours, theirs = _short_id(own), _short_id(in_force.revision)
             self.report_only_reason = (
                 f"the manifests here ({ours}) are not those in force ({theirs}, by {in_force.by}): "
                 f"nothing is {'written' if self.proposes else 'recorded'}"
             )
+        else:
+            self.not_in_force.discard(own.digest)
         if self.report_only_reason and not before:
             remedy = "merchantctl revision show"
             if self.source is None:
                 remedy = f"bring this folder up to date, or end the other process; {remedy}"
             log.warning("manifests_not_in_force", reason=self.report_only_reason, remedy=remedy)
         if before and not self.report_only_reason:
-            log.info("manifests_in_force_again", revision=_short_id(self.own_revision))
+            log.info("manifests_in_force_again", revision=_short_id(own))
 
 
 def _short_id(revision: Revision) -> str:

@@ -244,3 +244,37 @@ def test_what_was_looked_at_while_another_process_kept_the_fleet_at_other_manife
             assert not len(daemon.queue), "once"
 
     asyncio.run(asyncio.wait_for(story(), 300))
+
+
+def test_whoever_is_looked_at_beside_a_look_by_manifests_that_are_not_in_force_is_not_written_to(place: Place) -> None:
+    """It goes by the same manifests as that look, though the newer ones are in force here by now."""
+    place.provision("ann")
+
+    async def story() -> None:
+        async with running_service(place) as service:
+            run, other = service.daemon.run, ProcessIdentity("elsewhere", 1, "mark", "run")
+            keeper = RevisionKeeper(
+                run.store, service.daemon.manifest_watcher, None, "here", "run", ("here", 1), run.now
+            )
+            daemon = replace(service.daemon, queue=WorkQueue(), revisions=keeper)
+            newer = Revision("newer", None, "elsewhere")
+            await run.store.revisions.put_in_force(newer, instead_of=None, at=run.now(), by="other")
+            await run.store.controllers.record_alive_and_prune(
+                other, run.now(), revision=newer.digest, report_only=False, failure=None
+            )
+            await keeper.update_revision_in_force()
+            async with daemon.lock.hold() as long_look:
+                long_look.takeovers.allow()
+                place.merchant("ann", enabled=False)
+                place.edit_in_portal("ann", {"enabled": False})
+                for _ in range(2):
+                    await take_up_changes_on_disk(daemon)
+                await run.store.controllers.remove(other)
+                await take_up_changes_on_disk(daemon)
+                assert keeper.report_only_reason is None
+                await run_and_finish_pass(("ann",), daemon, urgent=True)
+                assert place.document("ann")["enabled"] is False
+            await take_up_changes_on_disk(daemon)
+            assert await daemon.queue.get_not_urgent() == {"ann": Lane.REVISION, EVERYONE: Lane.REVISION}
+
+    asyncio.run(asyncio.wait_for(story(), 300))
