@@ -310,7 +310,7 @@ async def record_pass_and_queue_rechecks(done: Pass, daemon: DaemonContext) -> N
     before = daemon.state.latest.plan
     daemon.state.record_pass(done, daemon.manifest_watcher.fleet)
     try:
-        await _close_deliveries_and_add_rechecks(done, daemon)
+        await _close_deliveries_and_queue_rechecks(done, daemon)
     finally:
         # Also where the state does not answer: they are looked at once more then, which finds no news in what is shown.
         with _logging_faults():
@@ -328,7 +328,7 @@ def _logging_faults() -> Iterator[None]:
         log.exception("pass_notification_failed", remedy="please report this fault of merchantctl")
 
 
-async def _close_deliveries_and_add_rechecks(done: Pass, daemon: DaemonContext) -> None:
+async def _close_deliveries_and_queue_rechecks(done: Pass, daemon: DaemonContext) -> None:
     if done.plan and needs_full_pass(done.plan):
         daemon.queue.add([EVERYONE], after_s=daemon.resync_interval_s)
     elif done.covers_everyone and daemon.full_pass_interval_s is not None:

@@ -164,7 +164,8 @@ def test_what_a_look_reads_while_the_state_is_asked_whom_a_listing_is_about_is_k
         return Company(name, name, (Connection(f"{name}-books", "gbol", "Accounting", status),))
 
     async def story() -> list[tuple[str, ...]]:
-        queue, listed, bindings, begun = WorkQueue(), [company("ann", "Linked"), company("bob", "Linked")], [], NOON
+        queue, listed, begun = WorkQueue(), [company("ann", "Linked"), company("bob", "Linked")], NOON
+        bindings: list[Binding] = []
 
         async def load() -> list[Binding]:
             if bindings:

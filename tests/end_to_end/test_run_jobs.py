@@ -70,15 +70,18 @@ def now() -> datetime:
 
 
 def test_a_sync_that_fails_is_found_and_whoever_it_is_is_looked_at_at_once(place: Place) -> None:
+    """Whoever has read it first: a rollout, somebody at a terminal, another process."""
     place.provision("ann", "bob", schedule=STARTED)
     plan, ann = place.plan(), place.company("ann")["id"]
     account = place.document("ann")["configuration"]["sales"]["accounts"]["sales"]["selectedAccountId"]
     place.emulator.control("DELETE", f"/companies/{ann}/accounts/{account}")
     place.emulator.api.post(f"/companies/{ann}/sync/commerce/latest").raise_for_status()
     assert read_syncs(place, plan) == ("ann",)
-    assert "ended with 4000" in findings_by_code(place.plan(), "ann")["last-sync-failed"].cause
-    assert findings_by_code(place.plan(), "bob") == {}
-    assert read_syncs(place, plan, later=timedelta(hours=1)) == (), "it is known by now"
+    shown = place.plan()
+    assert "ended with 4000" in findings_by_code(shown, "ann")["last-sync-failed"].cause
+    assert findings_by_code(shown, "bob") == {}
+    assert read_syncs(place, shown, later=timedelta(hours=1)) == (), "it is known by now"
+    assert read_syncs(place, plan, later=timedelta(hours=2)) == ("ann",), "in the state, and not yet on the pages"
 
 
 def test_days_without_a_sync_are_found(place: Place) -> None:
@@ -231,7 +234,7 @@ def test_what_was_looked_at_while_another_process_kept_the_fleet_at_other_manife
                 place.merchant("ann", enabled=False)
                 await take_up_changes_on_disk(daemon)
             else:
-                await run_and_finish_pass((EVERYONE,), daemon)
+                await run_and_record_pass((EVERYONE,), daemon)
             await take_up_changes_on_disk(daemon)
             assert keeper.leaves_to_others
             assert not len(daemon.queue)
@@ -272,7 +275,7 @@ def test_whoever_is_looked_at_beside_a_look_by_manifests_that_are_not_in_force_i
                 await run.store.controllers.remove(other)
                 await take_up_changes_on_disk(daemon)
                 assert keeper.report_only_reason is None
-                await run_and_finish_pass(("ann",), daemon, urgent=True)
+                await run_and_record_pass(("ann",), daemon, urgent=True)
                 assert place.document("ann")["enabled"] is False
             await take_up_changes_on_disk(daemon)
             assert await daemon.queue.get_not_urgent() == {"ann": Lane.REVISION, EVERYONE: Lane.REVISION}

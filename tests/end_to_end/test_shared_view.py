@@ -64,7 +64,7 @@ def test_what_a_pass_found_is_told_though_the_state_is_lost_at_its_end(
             if is_lost:
                 move(state, elsewhere)
             with capture_logs() as log, pytest.raises(StateProblem) if is_lost else nullcontext():
-                await finish_pass(done, service.daemon)
+                await record_pass_and_queue_rechecks(done, service.daemon)
             if is_lost:
                 move(elsewhere, state)
             opened += [(is_lost, line["merchant"]) for line in log if line["event"] == "finding_opened"]

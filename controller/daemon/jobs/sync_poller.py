@@ -1,6 +1,7 @@
 """How each merchant's latest sync went: a few merchants a minute, the whole fleet once per round.
 
-What is read goes into the state, where the next plan finds it; whose sync fails, or does so no more, is looked at now.
+What is read goes into the state, where the next plan finds it; whose sync fails, or does so no more, other than at the
+last look at it, is looked at now.
 Who cannot be read is passed over for a while, and keeps nobody else from being read.
 """
 
@@ -68,7 +69,8 @@ class SyncPoller:
             self.backoff.record_failure_or_raise(plan.merchant, error, self.now(), "sync_status_unreadable")
             return
         self.backoff.record_success(plan.merchant)
-        if _health_changed(before, row):
+        # Not beside what was read before: a rollout or a person may have, and nobody has looked because of that.
+        if is_sync_failure(row.code) != (plan.last_sync is not None and is_sync_failure(plan.last_sync.code)):
             self.queue.add([plan.merchant], lane=Lane.EVENT)
 
     def _next_due(self, known: Mapping[str, LastSyncRow]) -> list[Plan]:
@@ -101,8 +103,3 @@ def select_next(
     ]
     due.sort(key=lambda plan: (plan.merchant in read, read.get(plan.merchant, now), plan.merchant))
     return due[: ceil(len(plans) * interval_s / round_s)]
-
-
-def _health_changed(before: LastSyncRow | None, row: LastSyncRow) -> bool:
-    """From well to failed, or back."""
-    return is_sync_failure(row.code) != (before is not None and is_sync_failure(before.code))
