@@ -6,7 +6,6 @@ whoever it began with would grow older than any resync lets it. Of whom there is
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,6 +15,7 @@ from controller.model.plan import SYNCING_CONDITION, Finding, Plan
 from controller.model.report import Unchanged
 from controller.planning.flapping import FLAPPING_CODE
 from controller.reconcile.context import RunContext
+from controller.reconcile.failure_policy import log_internal_error
 from controller.reconcile.last_looks import load_last_looks, without_basis_of_writes
 from state import LastLookRow
 from state.errors import StateProblem
@@ -46,7 +46,7 @@ class UnchangedLooks:
         """Records those added so far of whom there is no news. Best effort: the end of the look records everyone."""
         plans, self._waiting, self._recorded_at = self._waiting, [], self._run.now()
         looks, unchanged = self._run.store.last_looks, Unchanged()
-        with suppress(StateProblem):
+        try:
             before = await load_last_looks(self._run.store, merchants={each.merchant for each in plans})
             rows = [
                 LastLookRow(
@@ -61,6 +61,11 @@ class UnchangedLooks:
                 and _newsworthy_facts(last.plan) == _newsworthy_facts(plan)
             ]
             await looks.save_if_newer(rows, believed_until=self._run.now() + MAX_CLOCK_DIFFERENCE)
+        except StateProblem:
+            pass
+        # No merchant has its turn here, or another one has: it would be the end of all, or held against that one.
+        except Exception as error:
+            log_internal_error("the last looks", error)
 
 
 def _newsworthy_facts(plan: Plan) -> tuple[object, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -397,6 +398,20 @@ def test_a_fault_of_ours_while_a_run_is_recorded_loses_no_report(
     assert outcome_of(report, "ann", Applied).writes == 2
     assert "what this run saw and did is not all recorded: a fault of merchantctl itself" in apply_text(report)
     assert exit_code("apply", report) == 5
+
+
+def test_a_last_look_that_nobody_can_make_sense_of_ends_no_look_at_everyone(place: Place) -> None:
+    """As another version may have written it: what is recorded early is recorded at the end all the same."""
+    place.provision("ann", "bob")
+    place.apply(unattended=True)
+    with sqlite3.connect(place.database) as state:
+        odd = '{"$type":"Plan","merchant":"ann","status":{"$type":"PlanStatus","value":"in-sync"},"findings":["odd"]}'
+        state.execute("UPDATE seen SET plan = ? WHERE merchant = 'ann'", [odd])
+    drifted(place, "bob")
+    report = place.apply(unattended=True)
+    assert isinstance(report, FleetReport)
+    assert states_by_merchant(report.plan) == {"ann": "in-sync", "bob": "change"}
+    assert outcome_of(report, "bob", Applied).writes == 1
 
 
 def test_a_company_that_another_merchant_has_by_now_is_not_written_to(place: Place) -> None:
