@@ -126,7 +126,8 @@ class DaemonState:
         if not done.incomplete_reason and done.fleet:
             # A revision may have come while the pass went by the one before: whom that changed is yet to be looked at.
             changed_since = compare_manifests(done.fleet, fleet).merchants if self.revised else frozenset()
-            self.revised -= (self.revised if done.covers_everyone else set(done.keys)) - changed_since
+            judged = set(done.keys if done.judges_revision else ()) if not done.covers_everyone else self.revised
+            self.revised -= judged - changed_since - done.taken_over
         self.ready = self.ready or (done.covers_everyone and not done.incomplete_reason)
         if done.urgent and not done.failure_reason:
             return

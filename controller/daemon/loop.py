@@ -22,6 +22,7 @@ from controller.daemon.rollout_driver import ROLLOUT_DRIVE_INTERVAL_S
 from controller.daemon.scheduler import Timer, run_timers
 from controller.daemon.workqueue import EVERYONE, Lane, Work
 from controller.model.account_settings import ACCOUNT_NAME
+from controller.model.desired import Fleet
 from controller.model.errors import (
     ApiKeyRefused,
     ApiUnusable,
@@ -33,14 +34,16 @@ from controller.model.errors import (
     WrongAccount,
 )
 from controller.model.report import FleetPlan, FleetReport
-from controller.model.run_policy import Records
+from controller.model.run_policy import Records, RunPolicy
 from controller.planning.clock_skew import describe_skew, service_time
+from controller.planning.unattended_limits import parked_by_judgement
 from controller.reconcile.context import RunContext
 from controller.reconcile.failure_policy import backoff, internal_error_text
 from controller.reconcile.fence import in_flight_until
 from controller.reconcile.fleet import plan_fleet_and_account_settings, reconcile, record_look
 from controller.reconcile.load_snapshot import load_snapshot
 from controller.reconcile.pass_takeovers import Takeovers
+from state import Store
 from state.errors import StateProblem, StateUnreachable
 
 URGENT_PASSES_AT_ONCE = 4
@@ -73,6 +76,9 @@ async def serve(daemon: DaemonContext) -> None:
     """
     # In the state's own queue their looks stand already; that of a process that only reports begins empty.
     daemon.queue.add(await daemon.run.store.inbox.load_waiting_merchants(), lane=Lane.EVENT)
+    # The look at everyone judges them. Something may happen to one of them before, and a look at it alone may not.
+    daemon.state.revised |= await load_revised_since_last_load(daemon.manifest_watcher.fleet, daemon.run.store)
+    daemon.state.revised_at = daemon.run.now()
     async with run_timers(*build_timers(daemon), now=daemon.run.now):
         try:
             async with asyncio.TaskGroup() as lanes:
@@ -85,6 +91,15 @@ async def serve(daemon: DaemonContext) -> None:
                     lanes.create_task(_run_lane_through_outages(_run_urgent_passes, daemon))
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
+
+
+async def load_revised_since_last_load(fleet: Fleet, store: Store) -> frozenset[str]:
+    """Whom these manifests declare otherwise than the last that were carried out. Without newcomers: nothing can have
+    happened to them yet."""
+    rows = (await store.declarations.load_all_or_departed_if_same("")).rows
+    return frozenset(
+        name for name, digest in fleet.content_digests.items() if name in rows and rows[name].digest != digest
+    )
 
 
 async def end_where_another_version_took_over(daemon: DaemonContext) -> None:
@@ -194,11 +209,12 @@ async def _run_or_put_back(work: Work, daemon: DaemonContext, *, urgent: bool = 
 
 
 def split_into_passes(keys: tuple[str, ...], revised: Collection[str]) -> Iterator[tuple[str, ...]]:
-    """Those whom a new revision changed come first, and by themselves: they are judged as one. Pure."""
+    """Those whom a new revision changed come first, and by themselves: they are judged as one, also with whom an event
+    has taken out of the queue meanwhile. Pure."""
     if EVERYONE in keys:
         yield keys
         return
-    of_revision = tuple(key for key in keys if key in revised)
+    of_revision = tuple(sorted(revised)) if not set(revised).isdisjoint(keys) else ()
     others = tuple(key for key in keys if key not in revised)
     yield from (some for some in (of_revision, others) if some)
 
@@ -271,10 +287,7 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
         if turn.lost_at:
             daemon.queue.add([EVERYONE], after_s=(in_flight_until(turn.lost_at) - daemon.run.now()).total_seconds())
         with daemon.state.new_stop() as stop:
-            # Exactly those whom the revision changed. With anybody else among them it is a pass over some like any
-            # other, whose limits are lower: what somebody else did is no part of the revision.
-            judges_revision = bool(daemon.state.revised) and daemon.state.revised == set(keys)
-            policy = replace(daemon.run.policy, judges_revision=judges_revision)
+            policy = limit_pass(keys, daemon)
             scope = scope_for_keys(keys, turn.fleet)
             run = replace(daemon.run, fleet=turn.fleet, scope=scope, policy=policy, stop=stop)
             if daemon.revisions:
@@ -295,7 +308,23 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
             urgent=urgent,
             fleet=turn.fleet,
             known_before=known_before,
+            judges_revision=policy.judges_revision,
         )
+
+
+def limit_pass(keys: tuple[str, ...], daemon: DaemonContext) -> RunPolicy:
+    """How far a pass over these may go.
+
+    Only exactly those whom the revision changed are judged as one. With anybody else among them, since what somebody
+    else did is no part of the revision, or with some of them alone, as for an event, nothing of it is written yet.
+    """
+    judges_revision = bool(daemon.state.revised) and daemon.state.revised == set(keys)
+    unjudged = frozenset(() if judges_revision else daemon.state.revised)
+    seen, about = daemon.state.latest.plan, frozenset(keys)
+    parked = [
+        each for plan in (seen.plans if seen else ()) if plan.merchant in about for each in parked_by_judgement(plan)
+    ]
+    return replace(daemon.run.policy, judges_revision=judges_revision, unjudged=unjudged, parked=tuple(parked))
 
 
 async def plan_and_record(run: RunContext, takeovers: Takeovers, began: datetime) -> FleetPlan:
@@ -341,10 +370,12 @@ async def _close_deliveries_and_queue_rechecks(done: Pass, daemon: DaemonContext
     seen = daemon.state.latest.plan
     fleet_codes = [each.code for each in seen.findings] if seen else []
     waits = plan_rechecks(done, daemon.state.failing_since, await load_retry_times(daemon.run), fleet_codes)
-    # Of a revision whose pass was cut short all are due at the same moment, and claimed as one: so they are judged.
-    revised = daemon.state.revised.intersection(done.keys) if done.incomplete_reason else set[str]()
+    # Of a revision whose pass was cut short, or that was not judged by this one, all are due at the same moment, and
+    # claimed as one: so they are judged.
+    revised = daemon.state.revised.intersection(done.keys)
     if revised:
-        daemon.queue.add(sorted(revised), after_s=max(waits[key] for key in revised), lane=Lane.REVISION)
+        after_s = max(waits[key] for key in revised) if done.incomplete_reason else 0.0
+        daemon.queue.add(sorted(revised), after_s=after_s, lane=Lane.REVISION)
     for key in waits.keys() - revised:
         daemon.queue.add([key], after_s=waits[key])
 
@@ -402,8 +433,6 @@ def enqueue_changed_merchants(change: ManifestChange, daemon: DaemonContext) -> 
     if change.needs_everyone:
         daemon.queue.add([EVERYONE], lane=Lane.REVISION)
         return
-    daemon.state.revised |= change.merchants
-    daemon.state.revised_at = daemon.run.now()
     daemon.queue.add(change.merchants, lane=Lane.REVISION)
 
 
@@ -417,6 +446,9 @@ async def take_up_changes_on_disk(daemon: DaemonContext) -> None:
         if change := await daemon.manifest_watcher.reload_if_changed():
             # Kept, since it is told once: where the state does not answer below, the next look here goes on with it.
             daemon.state.change_to_queue |= change
+            # At once: from here on passes go by the new manifests, and write nothing of them before they were judged.
+            daemon.state.revised |= change.merchants
+            daemon.state.revised_at = daemon.run.now()
         if daemon.revisions:
             await daemon.revisions.update_revision_in_force()
         if daemon.state.owes_full_pass and not (daemon.revisions and daemon.revisions.report_only_reason):

@@ -43,6 +43,7 @@ class Pass:
     reason        why whoever it was about was looked at, in a word
     fleet         the manifests that it went by; None where it did not come so far
     known_before  the plans as they stood when it began; None where this process knew none yet
+    judges_revision  it was about exactly those whom a new revision changed
     """
 
     keys: tuple[str, ...]
@@ -54,6 +55,7 @@ class Pass:
     reason: str = "resync"
     fleet: Fleet | None = None
     known_before: FleetPlan | None = None
+    judges_revision: bool = False
 
     @property
     def covers_everyone(self) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from controller.model.account_settings import ACCOUNT_NAME
 from controller.model.desired import Diagnostic, Fleet
+from controller.model.holds import HeldBy
 from controller.model.merchant_status import plan_after
 from controller.model.plan import Plan
 from controller.model.report import FleetPlan, FleetReport, Outcome, Skipped
@@ -66,8 +67,10 @@ class SeenMerchant:
 
     @property
     def has_no_skipped_changes(self) -> bool:
-        """Whether what was to be written was begun: a run that is stopped leaves that to the next."""
-        return not (self.plan.changes and isinstance(self.outcome, Skipped))
+        """Whether what was to be written was begun: a run that is stopped leaves that to the next, and a look at some
+        of whom a revision changed to that at all of them."""
+        is_unjudged = self.plan.hold is not None and self.plan.hold.by is HeldBy.REVISION
+        return not is_unjudged and not (self.plan.changes and isinstance(self.outcome, Skipped))
 
 
 def merge_pass(

@@ -21,6 +21,7 @@ class HeldBy(StrEnum):
     ROLLOUT = "rollout"
     QUARANTINE = "quarantine"
     LIMIT = "limit"
+    REVISION = "revision"
     MASS_LOSS = "mass-loss"
     CLOCK_SKEW = "clock-skew"
     SUSPENSION = "suspension"
@@ -46,6 +47,7 @@ HOLD_MEANINGS: Mapping[HeldBy, HoldMeaning] = {
     HeldBy.ROLLOUT: HoldMeaning(ends_by_itself=True),
     HeldBy.QUARANTINE: HoldMeaning(ends_by_itself=True),
     HeldBy.LIMIT: HoldMeaning(),
+    HeldBy.REVISION: HoldMeaning(ends_by_itself=True),
     HeldBy.MASS_LOSS: HoldMeaning(),
     HeldBy.CLOCK_SKEW: HoldMeaning(),
     HeldBy.SUSPENSION: HoldMeaning(ends_by_itself=True, closed_word="suspended", manifest_key="suspend"),

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from controller.model.account_settings import ACCOUNT_NAME
-from controller.model.plan import ChangeClass
+from controller.model.plan import ChangeClass, Finding
 from controller.quick_dataclasses import dataclass
 
 
@@ -46,6 +46,9 @@ class RunPolicy:
     max_changes        a cap on all changes
     automatic          nobody asked for this very run: the limits cover the last 24 hours, and merchants that failed for
                        now are left alone for a while
+    judges_revision    it is about exactly those whom a new revision of the manifests changed, and judges them as one
+    unjudged           of those whom a new revision changed, without the others: nothing is written to them yet
+    parked             what the last judgement said of whom it parked, since a class is over its limit: he stays so
     for_rollout        it is a rollout's own run, which no rollout's hold stops
     retry_quarantined  quarantined merchants are tried, too, as are all that the scope names
     """
@@ -54,6 +57,8 @@ class RunPolicy:
     max_changes: int | None = None
     automatic: bool = False
     judges_revision: bool = False
+    unjudged: frozenset[str] = frozenset()
+    parked: tuple[Finding, ...] = ()
     for_rollout: bool = False
     retry_quarantined: bool = False
 

@@ -2,6 +2,8 @@
 
 written + planned ≤ the floor               written at once
 more, in a pass over some merchants         parked: planned, shown, not written; a full pass follows at once
+whoever was parked over the limit           stays so in a pass over some, also below the floor
+whom a new revision changed                 nothing is written before all of them are judged
 more, in a full pass, or one over all that a new revision of the manifests changed
     written + planned + unread ≤ the limit  all of them are written
     else                                    all of them stay parked, with one finding and the command to release them
@@ -13,7 +15,7 @@ is parked as a whole. Who is parked is not stored: every pass finds it anew from
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -32,6 +34,10 @@ were switched off at once: somebody may have decided that."""
 
 HELD_CODE_BY_CLASS = {cls: f"{cls.value}-held" for cls in LIMITED_CLASSES}
 """The code of the finding that a class is held: for a merchant, and for the fleet where it is over its limit."""
+
+CLASS_BY_HELD_CODE = {code: cls for cls, code in HELD_CODE_BY_CLASS.items()}
+
+UNJUDGED_REASON = "the manifests changed, and all whom that changed are judged together before anything is written"
 
 CLASS_WORDS = {
     ChangeClass.UNLINK: "to be unlinked",
@@ -61,19 +67,35 @@ def limited_classes(change: Change) -> Iterator[ChangeClass]:
 
 
 def park_over_limit(
-    limited: LimitedPlans, fleet: FleetSize, written: Mapping[ChangeClass, int], *, everyone: bool
+    limited: LimitedPlans,
+    fleet: FleetSize,
+    written: Mapping[ChangeClass, int],
+    *,
+    everyone: bool,
+    unjudged: Collection[str] = (),
+    parked: Sequence[Finding] = (),
 ) -> LimitedPlans:
     """The plans with what is too much for a run parked, and a finding for each class that is over its limit.
 
     written   changes of the last 24 hours that no person confirmed, by class
     everyone  these are the plans of the whole fleet, or of all that a revision changed, so that a class can be compared
               with its limit
+    unjudged  merchants whom a new revision changed that is yet to be judged as a whole
+    parked    findings of the last judgement, about whom it parked
     """
     if everyone:
         plans, findings = _park_classes_over_limit(limited.plans, fleet, written)
     else:
-        plans, findings = tuple(_park_over_floors(limited.plans, written, add_enable_limit(fleet.limits))), ()
+        released = (_hold_until_judged(plan, unjudged, parked) for plan in limited.plans)
+        plans, findings = tuple(_park_over_floors(released, written, add_enable_limit(fleet.limits))), ()
     return replace(limited, plans=plans, counts=count_changes(plans), findings=(*limited.findings, *findings))
+
+
+def parked_by_judgement(plan: Plan) -> tuple[Finding, ...]:
+    """Why a judgement over all has parked this merchant, by class; none where it has not."""
+    if not plan.held_changes:
+        return ()
+    return tuple(each for each in plan.findings if each.code in CLASS_BY_HELD_CODE and each.actor is Actor.OPERATOR)
 
 
 def waits_for_full_pass(plan: Plan, exceeded_codes: Iterable[str]) -> bool:
@@ -93,6 +115,15 @@ def _count_limited_changes(plans: Iterable[Plan]) -> Counter[ChangeClass]:
     return Counter(
         change_class for plan in plans for change in plan.changes for change_class in limited_classes(change)
     )
+
+
+def _hold_until_judged(plan: Plan, unjudged: Collection[str], parked: Sequence[Finding]) -> Plan:
+    """A look at some releases nobody whom a judgement has parked, and nothing of a revision before its judgement."""
+    findings = tuple(each for each in parked if each.merchant == plan.merchant)
+    plan = _park_if_exceeded(plan, [CLASS_BY_HELD_CODE[each.code] for each in findings], findings)
+    if plan.changes and plan.merchant in unjudged:
+        return hold_changes(plan, PlanStatus.WAITING, Hold(HeldBy.REVISION, UNJUDGED_REASON))
+    return plan
 
 
 def _park_over_floors(
@@ -135,7 +166,7 @@ def _park_classes_over_limit(
     return tuple(_park_if_exceeded(plan, exceeded, findings) for plan in plans), findings
 
 
-def _park_if_exceeded(plan: Plan, exceeded: list[ChangeClass], fleet_findings: tuple[Finding, ...]) -> Plan:
+def _park_if_exceeded(plan: Plan, exceeded: Sequence[ChangeClass], fleet_findings: Sequence[Finding]) -> Plan:
     needed, cause = _count_limited_changes((plan,)), "more of this class than a run may write unasked"
     findings = [
         Finding(fleet_finding.code, plan.merchant, cause, fleet_finding.remedy, Actor.OPERATOR)

@@ -37,7 +37,14 @@ def build_fleet_plan(
     judgement = limit_plans((plan for plan in plans if not plan.is_closed), _fleet_size(snapshot), run.policy)
     if run.policy.automatic:
         at_once = run.scope.is_everyone or run.policy.judges_revision
-        judgement = park_over_limit(judgement, _fleet_size(snapshot), recent_changes, everyone=at_once)
+        judgement = park_over_limit(
+            judgement,
+            _fleet_size(snapshot),
+            recent_changes,
+            everyone=at_once,
+            unjudged=run.policy.unjudged,
+            parked=run.policy.parked,
+        )
     judged = {plan.merchant: plan for plan in judgement.plans}
     plans = tuple(judged.get(plan.merchant, plan) for plan in plans)
     cost = estimate_requests(plans, reads_to_repeat, run.requests_per_minute, run.api.quota)

@@ -108,11 +108,11 @@ class Fleet:
     def some(self, number: int) -> list[str]:
         return list(self.companies)[:number]
 
-    def switch(self, names: Iterable[str]) -> None:
-        """Somebody switches them, in the portal."""
+    def switch(self, names: Iterable[str], *, back: bool = False) -> None:
+        """Somebody switches them, in the portal, or back."""
         for name in names:
             path = f"/companies/{self.companies[name]}/configuration"
-            self.emulator.control("PATCH", path, {"enabled": not self.enabled})
+            self.emulator.control("PATCH", path, {"enabled": self.enabled is back})
 
     def otherwise(self) -> list[str]:
         """Whoever is not switched as declared."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,12 @@ from signal import SIGTERM
 
 import pytest
 
-from controller.daemon.loop import run_and_record_pass
+from controller.daemon.loop import load_revised_since_last_load, run_and_record_pass
 from controller.daemon.workqueue import EVERYONE, Lane, WorkQueue
+from controller.desired.loader import load_fleet
 from controller.model.exit_codes import exit_code
+from controller.model.holds import HeldBy
+from state import open_state
 from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, count_writes_by_call
 from tests.end_to_end.stepped_controller import FLOOR, Fleet, Service, portal_chooses_tips
@@ -61,11 +65,10 @@ def test_within_the_limit_whoever_was_parked_is_released_by_the_look_at_everyone
     assert service.looks == [("m-00000",), ("m-00001",), (EVERYONE,)]
 
 
-@pytest.mark.parametrize(("revised", "looks_at_everyone"), [(1, 1), (2, 0)])
-def test_what_somebody_else_did_is_not_judged_as_part_of_a_revision(
-    fleet: Fleet, revised: int, looks_at_everyone: int
-) -> None:
-    """A pass over all that a revision changed is judged by the limit; over one more, by the floor, as any other."""
+@pytest.mark.parametrize(("revised", "looks"), [(1, 2), (2, 1)])
+def test_what_somebody_else_did_is_not_judged_as_part_of_a_revision(fleet: Fleet, revised: int, looks: int) -> None:
+    """A pass over all that a revision changed is judged by the limit; over one more, by the floor, as any other, and
+    writes nothing of the revision."""
 
     async def story(service: Service) -> None:
         fleet.switch(fleet.some(2))
@@ -73,7 +76,57 @@ def test_what_somebody_else_did_is_not_judged_as_part_of_a_revision(
         await service.told_of(fleet.some(2))
 
     service = fleet.serve(story)
-    assert (fleet.otherwise(), service.at_everyone) == ([], looks_at_everyone)
+    assert fleet.otherwise() == []
+    assert service.looks == [("m-00000", "m-00001"), ("m-00000",)][:looks]
+
+
+def test_what_happens_to_one_of_a_revision_releases_nothing_of_it_before_all_were_judged(fleet: Fleet) -> None:
+    """The look at it alone has room below the floor, and the revision as a whole is over the limit."""
+    names = fleet.some(3)
+
+    async def story(service: Service) -> None:
+        fleet.switch(names)
+        service.daemon.state.revised = set(names)
+        await run_and_record_pass((names[0],), service.daemon, urgent=True)
+        (held,) = service.parked()
+        assert (held.merchant, held.hold and held.hold.by) == (names[0], HeldBy.REVISION)
+        await service.told_of(names[1:])
+
+    service = fleet.serve(story)
+    assert fleet.otherwise() == names, "nothing was written"
+    assert [each.code for each in service.plan.findings] == ["disable-held"]
+    assert service.daemon.state.revised == set()
+
+
+def test_of_manifests_that_changed_while_no_run_was_there_it_is_known_whom_they_change(fleet: Fleet) -> None:
+    """Something may happen to one of them during the first look at everyone, which is to judge them."""
+    place, name = fleet.place, fleet.some(1)[0]
+
+    async def load_revised() -> frozenset[str]:
+        async with open_state(place.settings.state) as store:
+            return await load_revised_since_last_load(load_fleet(place.manifests), store)
+
+    assert asyncio.run(load_revised()) == frozenset()
+    place.merchant(name, enabled=True)
+    place.merchant("a newcomer")
+    assert asyncio.run(load_revised()) == {name}
+
+
+def test_whom_a_judgement_parked_no_later_look_at_him_alone_releases(fleet: Fleet) -> None:
+    """Nothing was written, so there is room below the floor: else each event would take one of those who are held."""
+    names = fleet.some(3)
+
+    async def story(service: Service) -> None:
+        fleet.switch(names)
+        service.daemon.state.revised = set(names)
+        for some in (names, names[:1]):
+            await service.told_of(some)
+        assert fleet.otherwise() == names
+        fleet.switch(names[2:], back=True)
+        await service.told_of([EVERYONE])
+
+    service = fleet.serve(story)
+    assert (fleet.otherwise(), service.parked(), service.plan.findings) == ([], [], ())
 
 
 def test_two_revisions_in_a_day_write_no_more_than_the_limit(fleet: Fleet) -> None:

@@ -19,8 +19,8 @@ REFUSED = PassFailure("Codat refuses the API key", api_unusable=True, key_refuse
 FLEET = Fleet({}, frozenset(), (), True, "")
 
 
-def look(result: PassResult, *keys: str, urgent: bool = False) -> Pass:
-    return Pass(keys or (EVERYONE,), result, USUAL_NOW, USUAL_NOW, urgent=urgent)
+def look(result: PassResult, *keys: str, urgent: bool = False, judges_revision: bool = False) -> Pass:
+    return Pass(keys or (EVERYONE,), result, USUAL_NOW, USUAL_NOW, urgent=urgent, judges_revision=judges_revision)
 
 
 def after(*passes: Pass) -> DaemonState:
@@ -69,7 +69,16 @@ def test_whom_a_revision_changed_while_a_pass_went_by_the_one_before_is_to_be_lo
     now = replace(before, merchants={**before.merchants, "ann": desired_merchant(name="ann", digest="another")})
     state = DaemonState(ControllerStatus(), revised={"ann", "bob"})
     for keys, left in ((("cid",), {"ann", "bob"}), ((EVERYONE,), {"ann"}), (("ann",), {"ann"})):
-        state.record_pass(replace(look(NOBODY, *keys), fleet=before), now)
+        state.record_pass(replace(look(NOBODY, *keys, judges_revision=True), fleet=before), now)
         assert state.revised == left
-    state.record_pass(replace(look(NOBODY, "ann"), fleet=now), now)
+    state.record_pass(replace(look(NOBODY, "ann", judges_revision=True), fleet=now), now)
     assert not state.revised
+
+
+def test_whom_a_look_saw_that_did_not_judge_the_revision_is_judged_with_the_others_still() -> None:
+    state = DaemonState(ControllerStatus(), revised={"ann", "bob"})
+    state.record_pass(replace(look(NOBODY, "ann", urgent=True), fleet=FLEET), FLEET)
+    assert state.revised == {"ann", "bob"}
+    judged = look(NOBODY, "ann", "bob", judges_revision=True)
+    state.record_pass(replace(judged, fleet=FLEET, taken_over=frozenset({"ann"})), FLEET)
+    assert state.revised == {"ann"}, "an event took it over from the pass that judged"

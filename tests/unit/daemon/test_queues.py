@@ -216,6 +216,13 @@ class TestEveryQueue:
         assert await looked_at(queue, urgent=True) == ["ann"]
         assert await is_idle(queue)
 
+    async def test_a_less_urgent_reason_that_comes_later_makes_nobody_less_urgent(self, queue: Queue) -> None:
+        queue.add(["ann"], after_s=3600, lane=Lane.EVENT)
+        await asyncio.sleep(0.05)
+        queue.add(["ann"], lane=Lane.RESYNC)
+        assert await looked_at(queue, urgent=True) == ["ann"]
+        assert await is_idle(queue)
+
     async def test_forty_who_ask_at_once_ask_for_one_look(self, queue: Queue) -> None:
         lanes = [*Lane] * 10
         random.Random(1).shuffle(lanes)

@@ -97,4 +97,5 @@ async def test_nobody_is_put_down_while_everyone_is_looked_at_anyway() -> None:
 def test_whom_a_revision_changed_is_looked_at_first_and_apart() -> None:
     assert list(split_into_passes(("ann", "bob", "cid"), {"bob"})) == [("bob",), ("ann", "cid")]
     assert list(split_into_passes(("ann", "bob"), ())) == [("ann", "bob")]
+    assert list(split_into_passes(("bob", "cid"), {"ann", "bob"})) == [("ann", "bob"), ("cid",)], "judged as a whole"
     assert list(split_into_passes(("ann", EVERYONE), {"ann"})) == [("ann", EVERYONE)]
