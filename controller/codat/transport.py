@@ -347,8 +347,10 @@ class Transport:
         if self._exchange_permit:
             self._exchange_permit.close()
         if throttled:
-            # A 429 is about the whole account: pause every request, and let this one queue with the others.
-            self._rate_limiter.throttle(delay_s)
+            # A 429 is about the whole account: pause every request, and let this one queue with the others. What was
+            # not sent got none of its own: it waits for the pause that there is.
+            if outcome:
+                self._rate_limiter.throttle(delay_s)
         else:
             await self._sleep(delay_s)
 

@@ -503,6 +503,34 @@ def test_a_key_that_was_changed_between_a_read_and_its_write_is_shown_by_neither
     run(story())
 
 
+def test_a_write_that_others_429_keeps_from_being_sent_makes_nobody_wait_longer_than_that_asks_for() -> None:
+    """Each such pair has been asked to wait for no longer itself, however often it was kept from its write."""
+    others_429s = 8
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        nonlocal others_429s
+        if request.url.path == "/companies/c1" and others_429s:
+            others_429s -= 1
+            return httpx.Response(429, headers={"Retry-After": "1"})
+        return httpx.Response(200, json={**COMPANY, "companyId": "c1"})
+
+    async def story() -> float:
+        async with open_on_wire(respond) as client:
+
+            async def busy_meanwhile(api: Client) -> bytes:
+                document = await api.configuration("c1")
+                if others_429s:
+                    other = asyncio.ensure_future(client.company("c1"))
+                    await asyncio.sleep(0.1)
+                    other.cancel()
+                return await api.set_configuration("c1", document)
+
+            await client.read_then_write(busy_meanwhile)
+            return asyncio.get_running_loop().time()
+
+    assert run(story()) < 15
+
+
 def test_an_answer_that_drips_for_ever_is_cut_off() -> None:
     asked: list[httpx.Request] = []
 
