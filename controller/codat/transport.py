@@ -428,7 +428,10 @@ class Transport:
         """The answer with its body; that of an error without the key, should Codat echo it."""
         status, headers = response.status_code, response.headers
         if not response.is_success:
-            error_text = (await read_error_body(response)).decode(errors="replace")
+            try:
+                error_text = (await read_error_body(response)).decode(errors="replace")
+            except NETWORK_ERRORS:  # the sentence broke off; what the status says holds
+                error_text = ""
             return ApiAnswer(status, headers, self._without_secrets(error_text).encode())
         try:
             return ApiAnswer(status, headers, await read_body(response))

@@ -531,6 +531,34 @@ def test_a_write_that_others_429_keeps_from_being_sent_makes_nobody_wait_longer_
     assert run(story()) < 15
 
 
+@pytest.mark.parametrize(("status", "error"), [(429, None), (401, ApiKeyRefused), (400, Rejected)], ids=str)
+def test_what_a_status_says_of_a_write_holds_though_its_sentence_breaks_off(
+    status: int, error: type[MerchantctlError] | None
+) -> None:
+    """It was refused, and has not to be looked for."""
+    asked: list[httpx.Request] = []
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b'{"error": "Too'
+        raise httpx.ReadError("connection reset")
+
+    def refusing(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        is_refused = len(asked) == 1 or status == 401
+        return httpx.Response(status, content=broken()) if is_refused else httpx.Response(200, json=COMPANY)
+
+    async def story() -> None:
+        async with open_on_wire(refusing) as client:
+            if error:
+                with pytest.raises(error):
+                    await client.create_company("acme")
+            else:
+                await client.create_company("acme")
+
+    run(story())
+    assert len(asked) == (1 if status == 400 else 2)
+
+
 def test_an_answer_that_drips_for_ever_is_cut_off() -> None:
     asked: list[httpx.Request] = []
 
