@@ -50,7 +50,8 @@ class Disturbance:
 
 @dataclass
 class World:
-    """What goes on beside the controllers, in a thread of its own."""
+    """What goes on beside the controllers, in threads of its own. `calm`: nothing more happens; what happened is
+    watched until it is `over`."""
 
     place: Place
     seed: int
@@ -58,6 +59,7 @@ class World:
     disturbances: list[Disturbance] = field(default_factory=list)
     lost: list[Disturbance] = field(default_factory=list)
     hours: dict[str, int] = field(default_factory=dict)
+    calm: Event = field(default_factory=Event)
     over: Event = field(default_factory=Event)
 
     def __post_init__(self) -> None:
@@ -73,6 +75,7 @@ class World:
         try:
             yield
         finally:
+            self.calm.set()
             self.over.set()
             for thread in threads:
                 thread.join()
@@ -86,7 +89,7 @@ class World:
 
     def _disturb(self) -> None:
         turn = 0
-        while not self.over.wait(self.pause_s):
+        while not self.calm.wait(self.pause_s):
             turn += 1
             self._rename_and_link_again(FLEET[turn % len(FLEET)], f"said by somebody in turn {turn}")
             if turn % 12 == 0:
@@ -203,7 +206,8 @@ def tell_kills_and_outages(place: Place, server: OwnServer, seed: int) -> list[P
             for _, _, happen in story:
                 begun.append(time.monotonic())
                 happen()
-            controllers.wait_until(lambda: len(world.open_disturbances()) <= 1, 60)
+            world.calm.set()
+            controllers.wait_until(lambda: not world.open_disturbances(), LOST_AFTER_S)
         everyone = [*FLEET, *set(NEWCOMERS).difference(world.waiting)]
         world.consent()
         controllers.wait_until(lambda: all(_is_enabled(place, name) for name in everyone), 120)

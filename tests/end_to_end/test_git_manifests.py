@@ -69,6 +69,8 @@ def test_a_commit_is_carried_out_and_its_number_is_told(team: Team, place: Place
         assert created[0]["revision"] == commit[:12]
         assert created[0]["because"] == "revision"
         assert f"from commit {commit[:12]}" in httpx.get(watch.address + "/", trust_env=False).text
+        waiting = "merchantctl_queue_merchants 2.0"  # for the consent of both
+        watch.wait_until(lambda: waiting in httpx.get(watch.address + "/metrics", trust_env=False).text, 60)
     assert f"({commit[:12]})" in team.command("history", "bob")
 
 
