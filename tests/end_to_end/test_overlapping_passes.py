@@ -16,6 +16,7 @@ import pytest
 from controller.daemon import loop
 from controller.daemon.loop import MAX_URGENT_PASS, run_and_record_pass, shut_down
 from controller.daemon.workqueue import EVERYONE, Lane
+from state import ReceivedDelivery
 from tests.end_to_end.overlapping import Hold, Traffic
 from tests.end_to_end.place import Place
 from tests.end_to_end.stepped_controller import Fleet, Service, portal_chooses_tips, running_service
@@ -99,6 +100,23 @@ def rename_in_git(place: Place, old: str, new: str) -> None:
     manifest = json.loads(path.read_text())
     manifest["metadata"]["renamedFrom"] = old
     path.write_text(json.dumps(manifest))
+
+
+def test_what_is_heard_of_a_merchant_during_a_look_at_it_is_open_until_the_next(place: Place) -> None:
+    async def story(service: Service, traffic: Traffic) -> None:
+        held = traffic.hold("GET", document_path(place, "ann"), after_answer=True)
+        look = asyncio.create_task(run_and_record_pass(("ann",), service.daemon))
+        await held.reached.wait()
+        inbox, company = service.daemon.run.store.inbox, place.company("ann")["id"]
+        heard = ReceivedDelivery("d1", "connection.disconnected", company, place.environment.clock())
+        await inbox.save_and_schedule_looks(heard)
+        held.let_go()
+        await look
+        assert await inbox.load_waiting_merchants() == ("ann",)
+        await run_and_record_pass(("ann",), service.daemon)
+        assert await inbox.load_waiting_merchants() == ()
+
+    serve(place, story)
 
 
 def test_a_rename_is_carried_out_once_by_two_passes_and_told_once(place: Place) -> None:
