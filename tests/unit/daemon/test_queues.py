@@ -327,7 +327,8 @@ class TestTheQueueOfAState:
             assert await is_idle(shared, urgent=True)
             let_be_silent_since(url, "another-host", seconds=31)
             await shared.beat_and_reap()
-            of_ann = await shared.get_urgent()
+            async with asyncio.timeout(10):  # not after some more seconds of silence
+                of_ann = await shared.get_urgent()
             assert of_ann == {"ann": Lane.EVENT}, "as urgently as before"
             await silent.done(of_ann)
             shared.add(["ann"], lane=Lane.EVENT)
