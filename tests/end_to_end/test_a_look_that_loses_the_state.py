@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,11 @@ from tests.end_to_end.place import Place
 from tests.end_to_end.stepped_controller import portal_chooses_tips, running_service
 from tests.end_to_end.test_overlapping_passes import document_path
 from tests.postgresql import OwnDatabase
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    while not holds():
+        time.sleep(0.05)
 
 
 @pytest.mark.waits
@@ -39,10 +46,8 @@ def test_whoever_was_in_hand_when_the_state_went_is_looked_at_once_it_is_back(
             await held.reached.wait()
             with own_database.out_of_reach():
                 held.let_go()
-                while daemon.outage.reason is None:
-                    await asyncio.sleep(0.02)
-            while (await asyncio.to_thread(place.plan)).plans[0].changes:
-                await asyncio.sleep(0.2)
+                await asyncio.to_thread(wait_until, lambda: daemon.outage.reason)
+            await asyncio.to_thread(wait_until, lambda: not place.plan().plans[0].changes)
             shut_down(daemon, signal.SIGTERM)
             await serving
 
