@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from controller.codat.client import Reader
 from controller.operations import shared_budget as sharing
 from controller.operations.bootstrap import open_reader
 from controller.operations.shared_budget import shared_budget
@@ -43,3 +44,37 @@ def test_what_a_run_did_is_told_though_its_share_cannot_be_renewed(
             return "what it did"
 
     assert asyncio.run(run()) == "what it did"
+
+
+def test_what_is_said_to_be_wanted_is_kept_to_before_others_can_have_the_rest(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the moment the state has it the rest is free: the answer that says so may come later."""
+    kept_to, asked, is_asked_twice = [0], list[tuple[int, int]](), asyncio.Event()
+    set_budget = Reader.set_budget
+
+    def noted(api: Reader, per_minute: int) -> None:
+        kept_to.append(per_minute)
+        set_budget(api, per_minute)
+
+    async def granting(budget: RequestBudget, holder: str, *, wanted: int, limit: int) -> int:
+        asked.append((kept_to[-1], wanted))
+        if len(asked) > 1:
+            is_asked_twice.set()
+        return limit
+
+    monkeypatch.setattr(Reader, Reader.set_budget.__name__, noted)
+    monkeypatch.setattr(RequestBudget, RequestBudget.renew.__name__, granting)
+    monkeypatch.setattr(sharing, "RENEW_INTERVAL_S", 0.0)
+    settings = replace(place.settings, requests_per_minute=100, state="postgresql://shared/state")
+
+    async def run() -> None:
+        async with (
+            open_state(place.settings.state) as store,
+            open_reader(place.settings, place.environment) as api,
+            shared_budget(settings, store, api),
+        ):
+            await is_asked_twice.wait()
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+    assert asked[1] == (10, 10), "of a hundred it had, a tenth is what somebody wants who sends nothing"

@@ -243,6 +243,40 @@ def test_a_listing_that_is_not_whole_says_nothing_and_the_next_one_says_it(place
     assert looked_at(place, unlink_unseen, heal) == [(), ("ann",)]
 
 
+def test_a_listing_that_lacks_somebody_since_it_is_not_whole_is_compared_with_nothing() -> None:
+    """It says nothing of whoever is in it, either; the next one is compared with the last that was whole."""
+
+    async def story() -> list[tuple[str, ...]]:
+        ann, bob, now = Company("ann", "ann"), Company("bob", "bob"), NOON
+        listings = [
+            Listing((ann, bob), True, now),
+            Listing((replace(ann, name="another"),), False, now, "page 2 was not answered"),
+            Listing((ann, bob), True, now),
+            Listing((ann,), True, now),
+        ]
+
+        async def companies(**_: object) -> Listing:
+            return listings.pop(0)
+
+        async def load() -> list[Binding]:
+            return [Binding(name, name, name, None, None, None) for name in ("ann", "bob")]
+
+        api = cast(Reader, SimpleNamespace(companies=companies, quota=None))
+        store = cast(Store, SimpleNamespace(bindings=SimpleNamespace(load=load)))
+        queue, seen = WorkQueue(), list[tuple[str, ...]]()
+        watcher = ListingWatcher(api, store, queue, lambda: now, 60.0, lambda unclaimed: None)
+        await watcher.poll()
+        while listings:
+            now += 11 * MINUTE
+            await watcher.poll()
+            work = await queue.get_urgent() if len(queue) else {}
+            seen.append(tuple(work))
+            await queue.done(work)
+        return seen
+
+    assert asyncio.run(story()) == [(), (), ("bob",)]
+
+
 def test_what_changed_while_the_state_was_away_leads_to_its_merchant_once_it_is_back(place: Place) -> None:
     state = Path(place.settings.state.removeprefix("sqlite:///"))
     away = state.with_suffix(".away")

@@ -379,6 +379,20 @@ def test_an_event_waits_for_no_long_pass_and_that_has_nine_tenths_of_the_pace() 
     assert swept >= 0.88 * 950 * 10
 
 
+def test_a_long_pass_is_spread_over_the_minute_also_where_all_of_it_could_go_at_once() -> None:
+    """Else the places of a burst come back in a burst, a minute later, and in between there is only the reserve."""
+
+    async def story() -> list[float]:
+        server, rate_limiter = Server(0, 0.1), RateLimiter(600, 16)
+        with background_requests():
+            await asyncio.gather(*(server.answer(rate_limiter) for _ in range(600)))
+        return server.arrivals
+
+    arrivals = run(story())
+    for seconds in (10, 20, 30):
+        assert sum(at < seconds for at in arrivals) < 600 * (0.05 + seconds / 60)
+
+
 def test_a_flood_of_events_leaves_a_part_of_the_budget_to_the_long_pass() -> None:
     async def story() -> int:
         server, rate_limiter, swept = Server(0, 0.1), RateLimiter(600, 16), 0
