@@ -115,13 +115,15 @@ class DaemonState:
         That an urgent pass came through says nothing of the others: it may have had nobody to ask about.
         """
         if not isinstance(done.result, PassFailure):
+            # What somebody else saw while it went on is later than what it saw.
+            seen_since = {name for name, at in self.latest.looked_at.items() if done.began < at <= done.ended}
             self.latest = merge_pass(
                 self.latest,
                 done.result,
                 fleet,
                 everyone=done.covers_everyone,
                 at=done.began,
-                taken_over=done.taken_over,
+                taken_over=done.taken_over | seen_since,
             )
         if not done.incomplete_reason and done.fleet:
             # A revision may have come while the pass went by the one before: whom that changed is yet to be looked at.

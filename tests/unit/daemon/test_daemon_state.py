@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from controller.daemon.context import DaemonState
 from controller.daemon.pass_result import Pass, PassFailure, PassResult
 from controller.daemon.workqueue import EVERYONE
-from controller.model.controller_status import ControllerStatus
+from controller.model.controller_status import ControllerStatus, merge_last_looks
 from controller.model.desired import Fleet
+from controller.model.plan import PlanStatus
 from controller.model.report import FleetPlan, RequestEstimate
 from state import LockWait, ProcessIdentity
 from state.process import LockRow
 from tests.build import USUAL_NOW, desired_merchant
+from tests.unit.model.test_seen_elsewhere import MANIFESTS, blocked, fleet, in_sync, seen
 
 NOBODY = FleetPlan((), "", True, (), None, RequestEstimate(0, 0, 0), USUAL_NOW)
 REFUSED = PassFailure("Codat refuses the API key", api_unusable=True, key_refused=True)
@@ -82,3 +85,16 @@ def test_whom_a_look_saw_that_did_not_judge_the_revision_is_judged_with_the_othe
     judged = look(NOBODY, "ann", "bob", judges_revision=True)
     state.record_pass(replace(judged, fleet=FLEET, taken_over=frozenset({"ann"})), FLEET)
     assert state.revised == {"ann"}, "an event took it over from the pass that judged"
+
+
+def test_a_later_look_elsewhere_stays_shown_though_a_look_that_began_before_it_ends() -> None:
+    """A long one: somebody has applied to ann meanwhile."""
+    began, ended = USUAL_NOW, USUAL_NOW + timedelta(minutes=10)
+    state = DaemonState(ControllerStatus(fleet=MANIFESTS, plan=fleet(in_sync("acme"), in_sync("bakery"))))
+    applied = seen(blocked("acme"), began + timedelta(minutes=5))
+    from_a_wrong_clock = seen(blocked("bakery"), began + timedelta(hours=5))
+    state.latest = merge_last_looks(state.latest, applied | from_a_wrong_clock, None, MANIFESTS)
+    state.record_pass(Pass((EVERYONE,), fleet(in_sync("acme"), in_sync("bakery")), began, ended), MANIFESTS)
+    assert state.latest.plan
+    assert [each.status for each in state.latest.plan.plans] == [PlanStatus.BLOCKED, PlanStatus.IN_SYNC]
+    assert state.latest.looked_at == {"acme": began + timedelta(minutes=5), "bakery": began}
