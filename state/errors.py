@@ -3,10 +3,10 @@
 StateProblem
 ├─ StateUnusable      the database cannot be opened, read or written, or was written by a newer version
 │  ├─ StateUnreachable  PostgreSQL does not answer at this moment, or the connection to it broke
+│  │  └─ StateBusy      another process is in the middle of a write to it, and does not end
 │  ├─ LockEnded       the lock that this run held was ended by hand
 │  │  └─ LeaseLost    it lapsed, since this run had sent no heartbeat
-│  ├─ UploadLeaseLost this process may send no more records of that company and type
-│  └─ StateBusy       another process is in the middle of a write to it, and does not end
+│  └─ UploadLeaseLost this process may send no more records of that company and type
 ├─ StateLocked        another run holds the lock: `owner`, `since`
 ├─ UploadUnderWay     another process sends records of that company and type: `owner`
 ├─ UnknownMerchant    nothing is remembered under that name
@@ -62,8 +62,8 @@ class LeaseLost(LockEnded):
         )
 
 
-class StateBusy(StateUnusable):
-    """Another process is in the middle of a write to the state, and did not end it within `seconds`."""
+class StateBusy(StateUnreachable):
+    """Another process is in the middle of a write to the state, and did not end it within `seconds`; it may yet."""
 
     def __init__(self, place: str, seconds: float, holder: LockRow | None) -> None:
         who = f": {holder.description} holds its lock, and may be stopped" if holder else ""

@@ -3,8 +3,8 @@
 a pass, the queue ──▶ begin ──▶ said once; not ready; no timer fires, nobody is looked at
                                 └─ asked again with growing pauses ──▶ said once; whoever was in hand is looked at
 
-Only a state that does not answer is waited for. One that answers and cannot be used (a newer schema, damaged rows) ends
-the service.
+Only a state that does not answer, or that another process does not end writing to, is waited for. One that answers and
+cannot be used (a newer schema, damaged rows) ends the service.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from controller.codat.client import Client, open_client
 from controller.daemon.context import DaemonContext, DaemonState
 from controller.daemon.jobs.data_refresher import DataRefresher
 from controller.daemon.jobs.sync_poller import SyncPoller
-from controller.daemon.loop import run_and_record_pass, take_up_changes_on_disk
+from controller.daemon.loop import run_and_record_pass, serve, shut_down, take_up_changes_on_disk
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
@@ -279,5 +280,29 @@ def test_whoever_is_looked_at_beside_a_look_by_manifests_that_are_not_in_force_i
                 assert place.document("ann")["enabled"] is False
             await take_up_changes_on_disk(daemon)
             assert await daemon.queue.get_not_urgent() == {"ann": Lane.REVISION, EVERYONE: Lane.REVISION}
+
+    asyncio.run(asyncio.wait_for(story(), 300))
+
+
+def test_a_writer_in_another_process_that_does_not_end_is_waited_for(place: Place) -> None:
+    """As somebody's `sqlite3` in the middle of a transaction."""
+    place.provision("ann")
+
+    async def story() -> None:
+        async with running_service(place) as service, open_state(place.settings.state) as other:
+            daemon = service.daemon
+            daemon.run.store._database.longest_wait_s = 0.0
+            daemon.state.has_begun, before = True, daemon.state.latest.looked_at["ann"]
+            serving = asyncio.create_task(serve(daemon))
+            async with other._database.writing():
+                daemon.queue.add(["ann"], lane=Lane.EVENT)
+                while not serving.done() and daemon.outage.reason is None:
+                    await asyncio.wait({serving}, timeout=0.01)
+                assert not serving.done()
+            daemon.run.store._database.longest_wait_s = 60.0
+            while not serving.done() and daemon.state.latest.looked_at["ann"] == before:
+                await asyncio.wait({serving}, timeout=0.01)
+            shut_down(daemon, signal.SIGTERM)
+            await serving
 
     asyncio.run(asyncio.wait_for(story(), 300))
