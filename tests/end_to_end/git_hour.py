@@ -74,6 +74,9 @@ def tell_git_hour(place: Place, folder: Path, state: str) -> FollowedCommits:
 
     with ExitStack() as stack:
         place.settings = replace(place.settings, state=state)
+        # More schedules in a day than a run moves unasked, where hardly two commits are followed as one.
+        limits = f"limits = {{reschedule = {2 * MINUTES}}}"
+        (place.folder / "merchantctl.toml").write_text(f"[environments.team]\n{limits}\n")
         place.provision(*NAMES)
         history = CommittedHours(Team(place, folder / "team"))
         place.use_proxy(stack.enter_context(proxied(place.emulator.url, note)))
