@@ -58,6 +58,8 @@ async def plan_and_apply(
         await refuse_empty_root_and_state(settings, fleet, store)
         run = build_run(settings, request, fleet, store, api, on_progress, environment)
         with stop_on_signals(lambda number: run.stop.request(f"stopped by {number.name}", signal=number), store):
+            if not request.puts_in_force and (told := await _describe_run_at_other_manifests(run, settings)):
+                request.on_message(told)
             report = await reconcile(run, request.confirm, request.saved_plan)
             if isinstance(report, FleetReport) and request.puts_in_force and report.confirmed:
                 report = await _put_in_force(report, run, settings)
@@ -100,6 +102,25 @@ def _check_request_and_load_manifests(request: RunRequest, settings: Settings) -
     return request, fleet
 
 
+async def _describe_run_at_other_manifests(run: RunContext, settings: Settings) -> str | None:
+    """That a living `run` keeps the fleet at manifests from elsewhere; None where none does. From the same place it has
+    these within a minute itself."""
+    row = await run.store.revisions.load(RevisionStatus.IN_FORCE)
+    if row is None or row.revision.digest == run.fleet.digest or row.revision.source == _source_name(settings):
+        return None
+    for each in await run.store.controllers.load_alive(run.now()):
+        if each.revision == row.revision.digest and not each.report_only:
+            return (
+                f"run on {each.host} keeps the fleet at other manifests, from {row.revision.source}: its next look "
+                "sets back what is declared otherwise there. To put these in force: merchantctl apply --revision"
+            )
+    return None
+
+
+def _source_name(settings: Settings) -> str:
+    return str(settings.git or settings.manifests.resolve())
+
+
 async def _put_in_force(report: FleetReport, run: RunContext, settings: Settings) -> FleetReport:
     """Puts the manifests of a run that a person agreed to in force, whichever are; the report says where they are not.
 
@@ -107,7 +128,7 @@ async def _put_in_force(report: FleetReport, run: RunContext, settings: Settings
     state takes nothing any more.
     """
     revisions = run.store.revisions
-    revision = Revision(run.fleet.digest, run.fleet.commit, str(settings.git or settings.manifests.resolve()))
+    revision = Revision(run.fleet.digest, run.fleet.commit, _source_name(settings))
     why = f"others were put in force {MAX_TIMES_OVERTAKEN} times meanwhile. Which: merchantctl revision show."
     try:
         # Refused only where another process put its own in force since our look: each further try is another's success.

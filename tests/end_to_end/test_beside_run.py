@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from controller.daemon.loop import run_and_record_pass
+from controller.desired.loader import load_fleet
 from controller.model.report import Applied, ChangedSincePlan, FleetReport, Outcome
 from controller.model.run_policy import Scope
 from controller.operations.apply import plan_and_apply
 from controller.operations.bootstrap import RunRequest
 from controller.reconcile.merchant_lease import try_leases
-from state import ProcessIdentity, open_state
+from state import ProcessIdentity, Revision, open_state
 from tests.emulator import Emulator
 from tests.end_to_end.overlapping import Traffic
 from tests.end_to_end.place import CREATE_COMPANY, SAVE_CONFIGURATION, Place
@@ -207,3 +209,36 @@ def test_a_lease_that_cannot_be_had_since_the_lock_is_lost_ends_the_pass_and_not
         place.provision("ann")
         asyncio.run(story(place))
         assert not [each for each in place.plan().plans if each.changes]
+
+
+@pytest.mark.parametrize("report_only", [False, True])
+def test_an_apply_by_manifests_that_a_run_does_not_have_says_that_it_sets_them_back(
+    place: Place, report_only: bool
+) -> None:
+    """Unlike from the folder that it has, too: there it takes up itself what changed."""
+
+    async def told(manifests: Path) -> list[str]:
+        messages: list[str] = []
+        order = RunRequest(Scope(targets=("ann",)), confirm=lambda plan: True, on_message=messages.append)
+        await plan_and_apply(replace(place.settings, manifests=manifests), order, environment=place.environment)
+        return messages
+
+    async def story() -> None:
+        kept, now = load_fleet(place.manifests), place.environment.clock()
+        async with open_state(place.settings.state) as store:
+            revision = Revision(kept.digest, None, str(place.manifests.resolve()))
+            await store.revisions.put_in_force(revision, instead_of=None, at=now, by="run")
+            process = ProcessIdentity.current("run")
+            await store.controllers.record_alive_and_prune(
+                process, now, revision=kept.digest, report_only=report_only, failure=None
+            )
+        elsewhere = place.folder / "elsewhere"
+        copytree(place.manifests, elsewhere)
+        assert await told(elsewhere) == [], "they are the same"
+        place.merchant("ann", enabled=False)
+        assert await told(place.manifests) == []
+        copytree(place.manifests, elsewhere, dirs_exist_ok=True)
+        said = await told(elsewhere)
+        assert ["sets back" in each for each in said] == ([] if report_only else [True])
+
+    asyncio.run(story())
