@@ -233,16 +233,21 @@ class _ManualSync:
         """Requests the sync, once: where the answer is lost, it is looked for. MerchantctlError where it did not
         begin."""
         run, request = self._snapshot.run, self._request
-        try:
+
+        async def mark_and_send(api: Client) -> Sync:
+            # As it leaves, and anew after each wait: it may begin until so long after, and others may close it then.
             await self._store.manual_syncs.mark_requested(self._number, run.service_now())
+            self._outcome = ""
+            return await start_sync(self._company_id, request.span, api)
+
+        try:
+            return await self._api.read_then_write(mark_and_send)
         except LeaseLost:
+            self._outcome = NOT_BEGUN
             raise MerchantctlError(
                 "this sync gave no sign of life for too long (it was stopped, or its machine slept), and counts as "
                 f"dead; nothing was synchronised. Sync again: merchantctl sync {self._name}"
             ) from None
-        self._outcome = ""
-        try:
-            return await start_sync(self._company_id, request.span, self._api)
         except OutcomeUnknown as error:
             lost = error
         except MerchantctlError:

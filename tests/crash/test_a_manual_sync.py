@@ -101,6 +101,32 @@ def place(tmp_path: Path, emulator: Emulator) -> Place:
     return place
 
 
+def test_a_sync_that_waited_for_its_turn_may_begin_until_a_minute_after_it_was_sent(place: Place) -> None:
+    """Counted from before the wait, that minute was over: it counted as not begun, and the merchant was switched on."""
+    merchant = prepare(place, DECLARED_ON)
+    place.set_create_settle(5, late=60)
+    patient, busy = place.environment, [httpx.Response(429, headers={"Retry-After": "0"})]
+
+    async def middle(request: httpx.Request, onward: Forward) -> httpx.Response:
+        if (request.method, request.url.path) != ("POST", f"/companies/{merchant['companyId']}/sync/commerce/latest"):
+            return await onward(request)
+        if not busy:
+            raise Killed
+        await patient.sleep(80)
+        return busy.pop()
+
+    place.environment = intercepted(patient, middle)
+    with pytest.raises(Killed):
+        synchronise(place)
+    bury(place)
+    place.environment = patient
+    place.apply()
+    assert place.document("m-00000")["enabled"] is False
+    place.wait(61)
+    place.apply()
+    assert place.document("m-00000")["enabled"] is True
+
+
 @pytest.mark.parametrize(
     ("fault", "spec"),
     [
