@@ -174,7 +174,7 @@ async def _run_long_passes(work: Work, daemon: DaemonContext) -> None:
     daemon.state.full_pass_under_way = EVERYONE in work
     try:
         for keys in split_into_passes(tuple(work), daemon.state.revised):
-            await run_and_record_pass(keys, daemon, reason=min(work[key] for key in keys).reason)
+            await run_and_record_pass(keys, daemon, reason=min(work.get(key, Lane.REVISION) for key in keys).reason)
     finally:
         daemon.state.full_pass_under_way = False
 

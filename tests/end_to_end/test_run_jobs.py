@@ -306,3 +306,22 @@ def test_a_writer_in_another_process_that_does_not_end_is_waited_for(place: Plac
             await serving
 
     asyncio.run(asyncio.wait_for(story(), 300))
+
+
+def test_whoever_of_a_revision_is_due_is_judged_with_those_of_it_that_are_not(place: Place) -> None:
+    """An event has taken the other one out of the queue meanwhile."""
+    place.provision("ann", "bob")
+
+    async def story() -> None:
+        async with running_service(place) as service:
+            daemon = service.daemon
+            daemon.state.has_begun, daemon.state.revised = True, {"ann", "bob"}
+            serving = asyncio.create_task(serve(daemon))
+            daemon.queue.add(["bob"], lane=Lane.REVISION)
+            while not serving.done() and daemon.state.revised:
+                await asyncio.wait({serving}, timeout=0.01)
+            shut_down(daemon, signal.SIGTERM)
+            await serving
+            assert not daemon.state.revised
+
+    asyncio.run(asyncio.wait_for(story(), 300))
