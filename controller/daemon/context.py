@@ -125,7 +125,7 @@ class DaemonState:
                 at=done.began,
                 taken_over=done.taken_over | seen_since,
             )
-        if not done.incomplete_reason and done.fleet:
+        if not done.incomplete_reason and done.fleet and not done.only_looked:
             # A revision may have come while the pass went by the one before: whom that changed is yet to be looked at.
             changed_since = compare_manifests(done.fleet, fleet).merchants if self.revised else frozenset()
             judged = set(done.keys if done.judges_revision else ()) if not done.covers_everyone else self.revised

@@ -292,7 +292,8 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
             run = replace(daemon.run, fleet=turn.fleet, scope=scope, policy=policy, stop=stop)
             if daemon.revisions:
                 await daemon.revisions.update_revision_in_force()
-            if daemon.revisions and not daemon.revisions.may_write_by(turn.fleet):
+            only_looks = daemon.revisions is not None and not daemon.revisions.may_write_by(turn.fleet)
+            if only_looks:
                 daemon.state.owes_full_pass = True
                 result = await plan_and_record(replace(run, records=Records.NONE), turn.takeovers, began)
             elif daemon.applies_changes:
@@ -309,6 +310,7 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
             fleet=turn.fleet,
             known_before=known_before,
             judges_revision=policy.judges_revision,
+            only_looked=only_looks,
         )
 
 
@@ -362,7 +364,7 @@ async def _close_deliveries_and_queue_rechecks(done: Pass, daemon: DaemonContext
         daemon.queue.add([EVERYONE], after_s=daemon.resync_interval_s)
     elif done.covers_everyone and daemon.full_pass_interval_s is not None:
         daemon.queue.add([EVERYONE], after_s=daemon.full_pass_interval_s)
-    if not isinstance(done.result, PassFailure) and not daemon.leaves_fleet_to_others:
+    if not isinstance(done.result, PassFailure) and not done.only_looked and not daemon.leaves_fleet_to_others:
         # Not those that came after it began: what they tell of, its reads may have been too early for.
         await daemon.run.store.inbox.close_deliveries(
             done.merchants, excluding=done.taken_over, received_until=done.began, at=done.ended
@@ -372,7 +374,7 @@ async def _close_deliveries_and_queue_rechecks(done: Pass, daemon: DaemonContext
     waits = plan_rechecks(done, daemon.state.failing_since, await load_retry_times(daemon.run), fleet_codes)
     # Of a revision whose pass was cut short, or that was not judged by this one, all are due at the same moment, and
     # claimed as one: so they are judged.
-    revised = daemon.state.revised.intersection(done.keys)
+    revised = set[str]() if done.only_looked else daemon.state.revised.intersection(done.keys)
     if revised:
         after_s = max(waits[key] for key in revised) if done.incomplete_reason else 0.0
         daemon.queue.add(sorted(revised), after_s=after_s, lane=Lane.REVISION)

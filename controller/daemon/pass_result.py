@@ -44,6 +44,7 @@ class Pass:
     fleet         the manifests that it went by; None where it did not come so far
     known_before  the plans as they stood when it began; None where this process knew none yet
     judges_revision  it was about exactly those whom a new revision changed
+    only_looked   by manifests that are not in force: nothing was judged, written or recorded
     """
 
     keys: tuple[str, ...]
@@ -56,6 +57,7 @@ class Pass:
     fleet: Fleet | None = None
     known_before: FleetPlan | None = None
     judges_revision: bool = False
+    only_looked: bool = False
 
     @property
     def covers_everyone(self) -> bool:

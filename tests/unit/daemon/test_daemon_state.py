@@ -98,3 +98,11 @@ def test_a_later_look_elsewhere_stays_shown_though_a_look_that_began_before_it_e
     assert state.latest.plan
     assert [each.status for each in state.latest.plan.plans] == [PlanStatus.BLOCKED, PlanStatus.IN_SYNC]
     assert state.latest.looked_at == {"acme": began + timedelta(minutes=5), "bakery": began}
+
+
+def test_a_look_by_manifests_that_are_not_in_force_judges_no_revision() -> None:
+    """Once they are, it is judged before anything of it is written."""
+    state = DaemonState(ControllerStatus(), revised={"ann", "bob"})
+    for done in (look(NOBODY), look(NOBODY, "ann", "bob", judges_revision=True)):
+        state.record_pass(replace(done, fleet=FLEET, only_looked=True), FLEET)
+    assert state.revised == {"ann", "bob"}
