@@ -24,6 +24,7 @@ from controller.model.errors import UsageError
 from controller.quick_dataclasses import dataclass
 from controller.telemetry.metrics import Metrics
 from controller.web.outside_links import OutsideLinks
+from controller.web.unsaved_deliveries import UnsavedDeliveries
 from state import Store
 
 
@@ -70,6 +71,7 @@ class WebContext:
     request_fetch     fetches the manifests' branch soon; None: they are in no repository
     now, service_now  the time by this machine's clock, and by Codat's as far as that is known
     links             to the portal and to the repository
+    unsaved           deliveries that the state did not take yet
     body_timeout_s    so long the whole body of a delivery may take to come
     state_wait_s      so long the state is waited for before the sender of a delivery is asked to repeat it; Codat waits
                       15 s for an answer (API notes 6.5)
@@ -89,6 +91,7 @@ class WebContext:
     git_secret: bytes | None = field(default=None, repr=False)
     request_fetch: Callable[[], None] | None = None
     links: OutsideLinks = OutsideLinks()
+    unsaved: UnsavedDeliveries = field(default_factory=UnsavedDeliveries)
     body_timeout_s: float = 10.0
     state_wait_s: float = 3.0
 

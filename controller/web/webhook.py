@@ -7,7 +7,7 @@ answer  when                                     what Codat does then (API notes
 404     no secret is set here                    as 401
 408     the body was not completed               both repeat
 413     longer than any event                    as 400
-503     the state is locked or cannot be used    both repeat
+503     the state is locked or cannot be used    both repeat; kept in memory meanwhile (`unsaved_deliveries`)
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -27,8 +28,8 @@ from starlette.responses import Response
 from controller.web.context import WebContext, load_webhook_secrets
 from controller.web.webhook_auth import NotProven, find_proof, webhook_header
 from controller.web.webhook_payload import MAX_TEXT_LENGTH, WebhookEvent, parse_event
-from state import ReceivedDelivery
-from state.errors import StateProblem
+from state import DeliveryReceipt, ReceivedDelivery
+from state.errors import StateBusy, StateProblem, StateUnreachable
 
 MAX_BODY_BYTES = 1_000_000
 """Longest body. An event has a few thousand bytes."""
@@ -96,22 +97,29 @@ _RESPONSES = {
 
 async def _save_and_enqueue(context: WebContext, delivery: ReceivedDelivery, is_about_rate_limit: bool) -> str:
     """Save a delivery, enqueue its merchants; returns a key of `_RESPONSES`."""
-    # The look is asked for in the same transaction (decision 53): `enqueue` only wakes whoever waits for one.
     try:
-        receipt = await context.store.inbox.save_and_schedule_looks(delivery)
+        receipt = await _save(context, delivery)
     except StateProblem as problem:
         log.warning("webhook_not_recorded", reason=str(problem))
+        if isinstance(problem, StateUnreachable | StateBusy):
+            context.unsaved.keep(delivery, partial(_save, context))
         return "unavailable"
-    if receipt.merchants:
-        context.enqueue(receipt.merchants)
-    if receipt.is_new_proof and delivery.proof and delivery.proof.source:
-        context.enqueue_account()  # a consumer that was replaced may go now
     if not receipt.is_first:
         return "repeated"
     if is_about_rate_limit:
         log.warning("rate_limit_notice_received", event_type=delivery.event)
         return "rate-limit"
     return "accepted" if receipt.merchants else "nobodys"
+
+
+async def _save(context: WebContext, delivery: ReceivedDelivery) -> DeliveryReceipt:
+    # The look is asked for in the same transaction (decision 53): `enqueue` only wakes whoever waits for one.
+    receipt = await context.store.inbox.save_and_schedule_looks(delivery)
+    if receipt.merchants:
+        context.enqueue(receipt.merchants)
+    if receipt.is_new_proof and delivery.proof and delivery.proof.source:
+        context.enqueue_account()  # a consumer that was replaced may go now
+    return receipt
 
 
 async def _wait_or_leave_running(recording: Coroutine[Any, Any, str], seconds: float) -> str:

@@ -38,10 +38,12 @@ AUTHORIZATION = "Bearer agreed"
 
 
 class Site:
-    """A running application, as `run` has it: in a thread with a loop and a state of its own."""
+    """A running application, as `run` has it: in a thread with a loop and a state of its own, in the folder or at
+    `state_url`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, state_url: str | None = None) -> None:
         self.state = folder / "state.db"
+        self._state_url = state_url or f"sqlite:///{self.state}"
         self.latest = ControllerStatus()
         self.not_ready: str | None = None
         self.enqueued: list[str] = []
@@ -116,7 +118,7 @@ class Site:
     @asynccontextmanager
     async def _opening(self) -> AsyncIterator[WebContext]:
         self.loop = asyncio.get_running_loop()
-        async with open_state(f"sqlite:///{self.state}") as store:
+        async with open_state(self._state_url) as store:
             yield WebContext(
                 latest=lambda: self.latest,
                 store=store,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from standardwebhooks import Webhook
 
 from controller.web.context import WebhookSecrets, parse_webhook_secrets
 from controller.web.webhook import MAX_DELIVERIES_UNDER_WAY
+from tests.postgresql import OwnDatabase
 from tests.web.conftest import AUTHORIZATION, SECRET, Site
 
 OTHER = "whsec_YW5vdGhlci1zaWduaW5nLWtleQ=="
@@ -199,6 +201,27 @@ def test_while_the_state_cannot_be_written_the_service_is_asked_to_come_again(si
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
     assert site.api.post("/webhooks", content=body, headers=headers).status_code == 202
     assert set(site.enqueued) == {f"acme-{company}"}
+
+
+@pytest.mark.waits
+def test_what_comes_while_the_state_is_out_of_reach_is_saved_once_it_is_back(
+    tmp_path: Path, own_database: OwnDatabase
+) -> None:
+    """Codat repeats after five seconds, and what is not taken then, after minutes."""
+    with Site(tmp_path, own_database.url) as site:
+        site.bind("acme", "company")
+        body = connected("company")
+        headers = signed(body)
+        with own_database.out_of_reach():
+            for _ in range(2):
+                assert site.api.post("/webhooks", content=body, headers=headers).status_code == 503
+        deadline = time.monotonic() + 20
+        while not site.enqueued:
+            assert time.monotonic() < deadline, "it waits to be sent again"
+            time.sleep(0.05)
+        assert site.ask(lambda store: store.inbox.load_waiting_merchants()) == ("acme",)
+        assert site.enqueued == ["acme"], "once, however often it was sent"
+        assert site.api.post("/webhooks", content=body, headers=headers).text == "known already\n"
 
 
 def test_of_deliveries_that_wait_for_the_state_only_some_are_kept(site: Site, company: str) -> None:
