@@ -17,6 +17,7 @@ from controller.model.desired import Fleet
 from controller.model.errors import MerchantctlError
 from controller.model.rollout import MemberState, RolloutSpec
 from controller.reconcile.context import RunContext
+from controller.reconcile.load_rollout import load_newest_rollout
 from state import MemberRow, ProcessIdentity, open_state
 from tests.build import USUAL_NOW
 from tests.unit.daemon.test_pass_lock import StateLock
@@ -77,7 +78,27 @@ async def test_a_rollout_that_does_not_go_on_is_named(tmp_path: Path, error: Exc
         )
         with capture_logs() as log:
             await driver.drive()
-        row = await store.rollouts.load("spring")
+        row, left = await store.rollouts.load("spring"), await load_newest_rollout(store)
+    assert left
+    assert left.orphaned is (state == "running"), "the next try finds it in nobody's hands"
     assert [(each["event"], each["rollout"]) for each in log] == [("rollout_taken_up", "spring"), (event, "spring")]
     assert row
     assert row.state == state
+
+
+async def test_who_may_not_write_takes_none_up(tmp_path: Path) -> None:
+    members = [MemberRow("ann", 1, "digest", MemberState.PENDING.value)]
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        owner = ProcessIdentity.current("run")
+        await store.rollouts.begin("spring", RolloutSpec(("100%",)).to_json(), members, owner, USUAL_NOW)
+        driver = RolloutDriver(
+            cast(RunContext, SimpleNamespace(store=store, now=lambda: USUAL_NOW)),
+            PassLock(StateLock(), lambda: FLEET),
+            DaemonState(ControllerStatus()),
+            owner,
+            fleet=lambda: FLEET,
+            may_write=lambda: False,
+        )
+        with capture_logs() as log:
+            await driver.drive()
+    assert log == []
