@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from signal import SIGTERM
@@ -12,9 +13,12 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from controller.daemon.loop import serve, shut_down
+from controller.daemon.manifest_watcher import ManifestWatcher
+from controller.daemon.pass_lock import PassLock
 from controller.daemon.workqueue import Lane
+from controller.operations.bootstrap import hold_state_lock
 from tests.emulator import Emulator
-from tests.end_to_end.place import Place
+from tests.end_to_end.place import UK_PROFILE, Place
 from tests.end_to_end.stepped_controller import Service, running_service
 
 REQUESTS_A_DAY = 100
@@ -59,6 +63,35 @@ def test_while_the_days_requests_are_spent_events_are_answered_and_the_others_go
         events = runner.run(story())
     assert events.count("background_quota_spent") == 1
     assert events.index("background_quota_spent") < events.index("background_quota_is_back")
+
+
+def test_of_manifests_that_changed_while_no_run_was_there_an_event_releases_nothing_before_the_first_look_at_everyone(
+    tmp_path: Path, emulator_in_process: Emulator
+) -> None:
+    """That is to judge them, and takes its time: here it waits for the next day."""
+    place = Place(tmp_path, emulator_in_process)
+    place.provision("ann", "bob")
+    _begin_the_day_at_noon(place)
+
+    async def story() -> None:
+        async with running_service(place) as service:
+            await _spend_all_but_the_reserve(service, place)
+            place.profile(schedule=UK_PROFILE["schedule"] | {"time": "05:00"})
+            watcher, before = ManifestWatcher(place.manifests), service.daemon
+            lock = PassLock(lambda _: hold_state_lock(before.run.store.controller_lock, 0), lambda: watcher.fleet)
+            daemon = replace(before, manifest_watcher=watcher, lock=lock)
+            serving = asyncio.create_task(serve(daemon))
+            daemon.queue.add(["ann"], lane=Lane.EVENT)
+            await _until(lambda: bool(service.parked()))
+            assert daemon.state.revised == {"ann", "bob"}, "looked at, and not written to"
+            _put_forward_to_the_next_day(place)
+            await _until(lambda: not daemon.state.revised)
+            shut_down(daemon, SIGTERM)
+            await serving
+
+    with asyncio.Runner(loop_factory=_JumpingEventLoop) as runner:
+        runner.run(story())
+    assert not [each for each in place.plan().plans if each.changes]
 
 
 def _begin_the_day_at_noon(place: Place) -> None:

@@ -7,15 +7,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from signal import SIGTERM
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from controller.daemon.loop import load_revised_since_last_load, run_and_record_pass
+from controller.daemon.loop import load_revised_since_last_load, run_and_record_pass, take_up_changes_on_disk
+from controller.daemon.revision_keeper import RevisionKeeper
 from controller.daemon.workqueue import EVERYONE, Lane, WorkQueue
 from controller.desired.loader import load_fleet
 from controller.model.exit_codes import exit_code
 from controller.model.holds import HeldBy
 from state import open_state
+from state.errors import StateUnreachable
 from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, count_writes_by_call
 from tests.end_to_end.stepped_controller import FLOOR, Fleet, Service, portal_chooses_tips
@@ -110,6 +114,27 @@ def test_of_manifests_that_changed_while_no_run_was_there_it_is_known_whom_they_
     place.merchant(name, enabled=True)
     place.merchant("a newcomer")
     assert asyncio.run(load_revised()) == {name}
+
+
+def test_from_the_moment_that_new_manifests_are_in_use_nothing_of_them_is_written_unjudged(fleet: Fleet) -> None:
+    """Whom they change is put into the queue only once the state says that they are in force: it may be away."""
+
+    async def away() -> None:
+        raise StateUnreachable("a restart")
+
+    async def nothing() -> None:
+        pass
+
+    async def story(service: Service) -> None:
+        keeper = SimpleNamespace(keep_checked_out=nothing, update_revision_in_force=away)
+        daemon = replace(service.daemon, revisions=cast(RevisionKeeper, keeper))
+        fleet.place.merchant(fleet.some(1)[0], enabled=True)
+        for _ in range(2):  # what is being written is loaded once it stands still
+            await take_up_changes_on_disk(daemon)
+        assert daemon.manifest_watcher.fleet.merchants[fleet.some(1)[0]].digest
+        assert daemon.state.revised == set(fleet.some(1))
+
+    fleet.serve(story)
 
 
 def test_whom_a_judgement_parked_no_later_look_at_him_alone_releases(fleet: Fleet) -> None:

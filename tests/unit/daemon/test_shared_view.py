@@ -9,6 +9,7 @@ from controller.daemon.context import DaemonState
 from controller.daemon.jobs.shared_view import UPDATES_PER_COMPLETE_ONE, SharedView
 from controller.model.controller_status import ControllerStatus
 from controller.model.encoding import encode
+from controller.model.holds import HeldBy, Hold
 from controller.model.plan import Change, ChangeClass, ChangeKind, Plan, PlanStatus
 from controller.model.report import Applied, Outcome, Skipped, Unchanged
 from state import LastLookRow, open_state
@@ -70,3 +71,16 @@ async def test_whom_a_pass_elsewhere_did_not_come_to_is_of_the_revision_still(tm
             await store.last_looks.save_if_newer([LastLookRow(name, LATER, encode(changing), encode(outcome))])
         await SharedView(store, state, lambda: MANIFESTS, lambda: LATER).update()
     assert state.revised == {"bakery"}
+
+
+async def test_whom_another_process_has_seen_without_judging_the_revision_is_of_it_still(tmp_path: Path) -> None:
+    """As for an event: all whom the revision changed are judged together, by whichever process."""
+    change = Change(ChangeKind.SET_CONFIGURATION, (ChangeClass.REMAP,))
+    hold = Hold(HeldBy.REVISION, "all are judged together")
+    unjudged = Plan("acme", PlanStatus.WAITING, held_changes=(change,), hold=hold)
+    state = DaemonState(ControllerStatus(fleet=MANIFESTS, plan=fleet(in_sync("acme")), looked_at={"acme": NOON}))
+    state.revised, state.revised_at = {"acme"}, NOON
+    async with open_state(f"sqlite:///{tmp_path}/state.db") as store:
+        await store.last_looks.save_if_newer([LastLookRow("acme", LATER, encode(unjudged), encode(Unchanged()))])
+        await SharedView(store, state, lambda: MANIFESTS, lambda: LATER).update()
+    assert state.revised == {"acme"}
