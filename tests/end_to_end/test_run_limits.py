@@ -18,7 +18,7 @@ from controller.daemon.workqueue import EVERYONE, Lane, WorkQueue
 from controller.desired.loader import load_fleet
 from controller.model.exit_codes import exit_code
 from controller.model.holds import HeldBy
-from state import open_state
+from state import ProcessIdentity, Revision, open_state
 from state.errors import StateUnreachable
 from tests.emulator import Emulator
 from tests.end_to_end.place import SAVE_CONFIGURATION, count_writes_by_call
@@ -133,6 +133,27 @@ def test_from_the_moment_that_new_manifests_are_in_use_nothing_of_them_is_writte
             await take_up_changes_on_disk(daemon)
         assert daemon.manifest_watcher.fleet.merchants[fleet.some(1)[0]].digest
         assert daemon.state.revised == set(fleet.some(1))
+
+    fleet.serve(story)
+
+
+def test_a_pass_writes_nothing_by_manifests_that_another_process_has_replaced_a_moment_ago(fleet: Fleet) -> None:
+    """No timer has fired since: the pass asks itself, once it has the lock."""
+
+    async def story(service: Service) -> None:
+        run, now, names = service.daemon.run, fleet.place.environment.clock, fleet.some(1)
+        keeper = RevisionKeeper(run.store, service.daemon.manifest_watcher, None, "here", "run", ("here", 1), now)
+        await keeper.update_revision_in_force()
+        assert keeper.in_force
+        others = Revision("another digest", None, "elsewhere")
+        await run.store.revisions.put_in_force(others, instead_of=keeper.in_force.id, at=now(), by="another")
+        process = ProcessIdentity("elsewhere", 1, "another boot", "run")
+        await run.store.controllers.record_alive_and_prune(
+            process, now(), revision=others.digest, report_only=False, failure=None
+        )
+        fleet.switch(names)
+        await run_and_record_pass(tuple(names), replace(service.daemon, revisions=keeper))
+        assert fleet.otherwise() == names
 
     fleet.serve(story)
 
