@@ -54,7 +54,7 @@ class BudgetState:
 
 
 def next_share(own: Share, budget: BudgetState) -> int:
-    """What a process may have from now on. Pure.
+    """What a process may have from now on; 0 while nothing is left. Pure.
 
     It has no more than it wants, so that what dies with it is what it used; and where others have less than an equal
     part, and want more, it gives of what it has beyond its own.
@@ -72,7 +72,9 @@ def next_share(own: Share, budget: BudgetState) -> int:
     begins_beside_others = own.granted == 0 and bool(budget.others)
     # Whoever begins takes half of what is free at most: who begins a moment later finds the other half.
     left_to_newcomers = free // 2 if begins_beside_others else max(1, budget.limit // NEWCOMERS)
-    return max(kept, min(own.wanted, free - left_to_newcomers), 1)
+    room = free - left_to_newcomers
+    # Beyond its equal part a process has what the others do not lack of theirs: it may be what they wait for.
+    return max(kept, min(own.wanted, max(min(room, fair), room - missing_to_fair)), min(free, 1))
 
 
 class RequestBudget:

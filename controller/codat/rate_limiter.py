@@ -80,7 +80,7 @@ class RateLimiter:
     """
 
     def __init__(self, per_minute: int, max_in_flight: int) -> None:
-        self._budget = per_minute
+        self._is_limited, self._budget = per_minute > 0, per_minute
         self._max_concurrency = self._concurrency = float(max_in_flight)
         self._in_flight = [0 for _ in RequestLane]
         self._taken = [0 for _ in RequestLane]  # places of requests in flight, and reserved ones
@@ -119,7 +119,7 @@ class RateLimiter:
     def record_answer(self, lane: RequestLane, *, throttled: bool) -> None:
         """One request was answered, or never will be: its place is free in a minute. `throttled`: with 429."""
         self._taken[lane] -= 1
-        if self._budget:
+        if self._is_limited:
             self._answered_at.append(self._loop.time())
             if lane is RequestLane.FIRST:
                 self._answered_first_at.append(self._loop.time())
@@ -168,8 +168,9 @@ class RateLimiter:
                     waiting.set_result(False)
 
     def set_budget(self, per_minute: int) -> None:
-        """From now on so many requests a minute; what was sent before counts. No effect on one without a limit."""
-        if self._budget and per_minute != self._budget:
+        """From now on so many requests a minute, 0 = none; what was sent before counts. No effect on one without a
+        limit."""
+        if self._is_limited and per_minute != self._budget:
             self._budget = per_minute
             self._background_burst = max(1.0, BACKGROUND_BURST * per_minute)
             if any(self._queues):
@@ -245,8 +246,10 @@ class RateLimiter:
 
     def _seconds_to_budget(self, now: float, places: int, lane: RequestLane) -> float:
         """Seconds until our own budget has so many places free; infinite as in `_seconds_to_wait`."""
-        if not self._budget:
+        if not self._is_limited:
             return 0.0
+        if not self._budget:
+            return math.inf
         for answered in (self._answered_at, self._answered_first_at):
             while answered and answered[0] + BUDGET_WINDOW_S <= now:
                 answered.popleft()

@@ -77,7 +77,7 @@ class _BudgetShare:
 
     async def _renew(self, wanted: int) -> None:
         # What is wanted is a promise already, until the answer is here.
-        self._set_client_budget(max(1, min(self._granted, wanted)))
+        self._set_client_budget(min(self._granted, wanted))
         self._set_client_budget(await self._budget.renew(self._holder, wanted=wanted, limit=self._limit))
 
     def _set_client_budget(self, per_minute: int) -> None:

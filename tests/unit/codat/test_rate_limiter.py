@@ -232,6 +232,17 @@ def test_when_the_quota_is_back_everyone_may_go_on() -> None:
     assert run(story()) is True
 
 
+def test_without_a_share_of_the_budget_nothing_is_sent_until_there_is_one() -> None:
+    async def story() -> float:
+        rate_limiter = RateLimiter(950, 16)
+        rate_limiter.set_budget(0)
+        asyncio.get_running_loop().call_later(70, rate_limiter.set_budget, 1)
+        await permit_of(rate_limiter)
+        return asyncio.get_running_loop().time()
+
+    assert run(story()) == 70
+
+
 def test_whoever_gives_up_waiting_takes_no_place() -> None:
     async def story() -> None:
         rate_limiter = RateLimiter(0, 1)

@@ -28,7 +28,7 @@ def test_who_uses_all_gives_what_is_more_than_an_equal_part_and_no_more_than_is_
     assert next_share(Share(850, LIMIT), BudgetState(LIMIT, (Share(50, 100),), given_back=50)) == 850, (
         "it is on its way"
     )
-    assert next_share(Share(800, LIMIT), BudgetState(LIMIT, (Share(50, 100),))) == 853, "there is enough for both"
+    assert next_share(Share(800, LIMIT), BudgetState(LIMIT, (Share(50, 100),))) == 803, "there is enough for both"
 
 
 def test_who_uses_little_leaves_the_rest_to_the_other() -> None:
@@ -56,6 +56,31 @@ async def test_who_begins_beside_one_that_has_all_need_not_wait_and_has_half_aft
         now = START + timedelta(seconds=seconds)
         assert await renew("one", wanted=LIMIT, limit=LIMIT, now=now) == LIMIT // 2, "no more than once"
     assert await renew("other", wanted=LIMIT, limit=LIMIT, now=START + timedelta(seconds=66)) > 400
+
+
+async def test_what_one_gave_is_for_those_who_lack_their_part_whoever_asks_first(store: Store) -> None:
+    """Else it takes back at once what it gave a minute ago, and the other never comes to its half."""
+    renew = store.request_budget.renew
+    assert await renew("one", wanted=LIMIT, limit=LIMIT, now=START) == 903
+    for seconds in range(2, 150, 2):
+        now = START + timedelta(seconds=seconds)
+        one = await renew("one", wanted=LIMIT, limit=LIMIT, now=now)
+        other = await renew("other", wanted=LIMIT, limit=LIMIT, now=now)
+    assert (one, other) == (LIMIT // 2, 428)
+
+
+@pytest.mark.parametrize("limit", [LIMIT, 14])
+async def test_however_many_begin_at_once_they_have_no_more_than_the_limit_and_each_has_a_part_later(
+    store: Store, limit: int
+) -> None:
+    """As where a dozen are deployed beside one that uses all."""
+    names, granted = [f"p-{number}" for number in range(12)], dict[str, int]()
+    for seconds in range(0, 300, 10):
+        for name in names[: 12 if seconds else 1]:
+            now = START + timedelta(seconds=seconds)
+            granted[name] = await store.request_budget.renew(name, wanted=limit, limit=limit, now=now)
+            assert sum(granted.values()) <= limit
+    assert min(granted.values()) >= max(1, limit // 36)
 
 
 @pytest.mark.parametrize("seed", range(4))
