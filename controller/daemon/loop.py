@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -342,19 +342,18 @@ async def record_pass_and_queue_rechecks(done: Pass, daemon: DaemonContext) -> N
     daemon.state.record_pass(done, daemon.manifest_watcher.fleet)
     try:
         await _close_deliveries_and_queue_rechecks(done, daemon)
-    finally:
-        # Also where the state does not answer: they are looked at once more then, which finds no news in what is shown.
-        with _logging_faults():
-            daemon.notifier.log_pass(done, before)
-    with _logging_faults():
-        await daemon.notifier.alert_of_pass(done, daemon.state.latest, daemon.run.store)
+    except Exception:
+        # Above all where the state does not answer: the same are looked at once more then, and that look finds no news.
+        await _tell_of_pass(done, before, daemon)
+        raise
+    await _tell_of_pass(done, before, daemon)
 
 
-@contextmanager
-def _logging_faults() -> Iterator[None]:
-    """What goes wrong in telling of a pass never fails it."""
+async def _tell_of_pass(done: Pass, before: FleetPlan | None, daemon: DaemonContext) -> None:
+    """The log, the metrics and the chat. What goes wrong in that never fails a pass."""
     try:
-        yield
+        daemon.notifier.log_pass(done, before)
+        await daemon.notifier.alert_of_pass(done, daemon.state.latest, daemon.run.store)
     except Exception:
         log.exception("pass_notification_failed", remedy="please report this fault of merchantctl")
 

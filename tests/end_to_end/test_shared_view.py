@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,16 @@ from structlog.testing import capture_logs
 
 from controller.daemon.jobs.shared_view import SharedView
 from controller.daemon.loop import record_pass_and_queue_rechecks, try_pass
+from controller.daemon.notifier import Notifier
+from controller.daemon.pass_result import Pass
 from controller.daemon.workqueue import EVERYONE
+from controller.model.report import Failed, FleetReport, Outcome, Skipped
+from controller.telemetry.metrics import Metrics
 from state.errors import StateProblem
 from tests.emulator import Emulator
 from tests.end_to_end.stepped_controller import Fleet, Service
+from tests.web.conftest import Chat
+from tests.web.conftest import chat as chat
 
 
 def shared_view(service: Service) -> SharedView:
@@ -69,6 +77,35 @@ def test_what_a_pass_found_is_told_though_the_state_is_lost_at_its_end(
                 move(elsewhere, state)
             opened += [(is_lost, line["merchant"]) for line in log if line["event"] == "finding_opened"]
         assert opened == [(True, unlinked)]
+
+    fleet.serve(story)
+
+
+def test_the_chat_hears_of_a_failure_though_the_state_is_lost_at_the_end_of_the_pass(
+    tmp_path: Path, emulator_in_process: Emulator, chat: Chat
+) -> None:
+    """Whoever failed is left alone when the same are looked at once more."""
+    fleet = Fleet(tmp_path, emulator_in_process, 2, enabled=True)
+    (name,) = fleet.some(1)
+    state = Path(fleet.place.settings.state.removeprefix("sqlite:///"))
+    elsewhere = state.with_suffix(".away")
+
+    def move(here: Path, there: Path) -> None:
+        here.rename(there)
+
+    async def story(service: Service) -> None:
+        daemon = replace(service.daemon, notifier=Notifier(Metrics(), asyncio.sleep, chat.url))
+
+        def look(outcome: Outcome) -> Pass:
+            now = daemon.run.now()
+            return Pass((name,), FleetReport(service.plan, {name: outcome}, now, now), now, now)
+
+        move(state, elsewhere)
+        with pytest.raises(StateProblem):
+            await record_pass_and_queue_rechecks(look(Failed("400: no such tax rate", False)), daemon)
+        move(elsewhere, state)
+        await record_pass_and_queue_rechecks(look(Skipped("left alone")), daemon)
+        assert [f"{name}: 400: no such tax rate" in each["text"] for each in chat.heard] == [True]
 
     fleet.serve(story)
 
