@@ -31,6 +31,7 @@ class DeclaredSecrets:
     now: Callable[[], datetime]
     _read_at: datetime | None = None
     _secrets: dict[str, str] | None = None
+    _recorded: frozenset[SecretRef] = frozenset()
 
     async def __call__(self) -> dict[str, str]:
         """By place the secret there."""
@@ -43,8 +44,10 @@ class DeclaredSecrets:
         places = {each.secret for each in self.fleet().account_settings.hooks.values() if each.secret}
         if not places and not self.fleet().has_account_documents:
             return {}
-        # While the state cannot be read, the service is asked to come again whatever proves a delivery.
+        # While the state cannot be read, the service is asked to come again whatever proves a delivery: those that were
+        # recorded when it was read last do so still. Refused, it would not come again.
         with suppress(StateProblem):
             recorded = [row.declared.get("secret") for row in await self.store.hooks.load()]
-            places |= {SecretRef(*place) for place in recorded if place}
+            self._recorded = frozenset(SecretRef(*place) for place in recorded if place)
+        places |= self._recorded
         return {str(place): secret for place in places if (secret := self.read(place))}

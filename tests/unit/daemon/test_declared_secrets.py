@@ -33,6 +33,20 @@ async def test_the_secret_of_one_that_was_replaced_still_proves_what_it_sends(tm
         assert await secrets() == {"env NEW": "whsec_bmV3"}
 
 
+async def test_while_the_state_is_away_a_replaced_one_proves_itself_as_before(tmp_path: Path) -> None:
+    """It is asked to come again then; refused, it would not."""
+    places, database = {SecretRef("env", "OLD"): "whsec_b2xk"}, tmp_path / "state.db"
+    now = NOON
+    async with open_state(f"sqlite:///{database}") as store:
+        await store.hooks.adopt_and_replace_others("consumer", "main", {"secret": ["env", "OLD"]}, "c1", NOON)
+        secrets = DeclaredSecrets(store, lambda: declaring(SecretRef("env", "NEW")), places.get, lambda: now)
+        assert await secrets() == {"env OLD": "whsec_b2xk"}
+        database.rename(tmp_path / "elsewhere")
+        now += timedelta(seconds=6)
+        assert await secrets() == {"env OLD": "whsec_b2xk"}
+        (tmp_path / "elsewhere").rename(database)
+
+
 def test_a_place_holds_a_secret_or_none_and_nothing_is_waited_for(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("\ufeffwhsec_b25l\n")
     (tmp_path / "long").write_text("x" * (MAX_SECRET_FILE_BYTES + 1))
