@@ -31,7 +31,7 @@ from controller.daemon.jobs.sampler import Sampler
 from controller.daemon.jobs.shared_view import SharedView
 from controller.daemon.jobs.state_cleaner import StateCleaner
 from controller.daemon.jobs.sync_poller import SyncPoller
-from controller.daemon.loop import run_single_pass, serve, shut_down
+from controller.daemon.loop import queue_everyone_after_lost_lock, run_single_pass, serve, shut_down
 from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
@@ -217,6 +217,7 @@ def _rollout_driver(daemon: DaemonContext) -> RolloutDriver:
         current_process(),
         fleet=lambda: daemon.manifest_watcher.fleet,
         may_write=lambda: not (daemon.revisions and daemon.revisions.report_only_reason),
+        on_lost_lock=lambda lost_at: queue_everyone_after_lost_lock(lost_at, daemon),
         on_wave_written=daemon.notifier.log_and_count_wave,
     )
 

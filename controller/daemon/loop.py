@@ -285,7 +285,7 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
         # Once it has the lock: what another process has just recorded is no news of this pass.
         began, known_before = daemon.run.now(), daemon.state.latest.plan
         if turn.lost_at:
-            daemon.queue.add([EVERYONE], after_s=(in_flight_until(turn.lost_at) - daemon.run.now()).total_seconds())
+            queue_everyone_after_lost_lock(turn.lost_at, daemon)
         with daemon.state.new_stop() as stop:
             policy = limit_pass(keys, daemon)
             scope = scope_for_keys(keys, turn.fleet)
@@ -312,6 +312,11 @@ async def execute_pass(keys: tuple[str, ...], daemon: DaemonContext, *, urgent: 
             judges_revision=policy.judges_revision,
             only_looked=only_looks,
         )
+
+
+def queue_everyone_after_lost_lock(lost_at: datetime, daemon: DaemonContext) -> None:
+    """Once what was in flight from there has ended: nobody has heard how. `lost_at`: when it was seen last."""
+    daemon.queue.add([EVERYONE], after_s=(in_flight_until(lost_at) - daemon.run.now()).total_seconds())
 
 
 def limit_pass(keys: tuple[str, ...], daemon: DaemonContext) -> RunPolicy:

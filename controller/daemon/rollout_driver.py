@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import field, replace
+from datetime import datetime
 from shlex import quote
 
 import structlog
@@ -44,6 +46,7 @@ class RolloutDriver:
     fleet         the manifests in force
     may_write     whether this process writes at all now
     on_wave_written  called with what became of each wave
+    on_lost_lock  told when whoever had the lock on the state before was seen last, where it was lost to it
     not_taken_up  the rollout that was said not to be taken up, and why: said once
     retry_at      not before then the next try, by the loop's time, where the last one did not end as it should
     retry_wait    how long that is
@@ -56,6 +59,7 @@ class RolloutDriver:
     fleet: Callable[[], Fleet]
     may_write: Callable[[], bool]
     on_wave_written: Callable[[FleetReport], None] = lambda report: None
+    on_lost_lock: Callable[[datetime], None] = lambda lost_at: None
     not_taken_up: tuple[str, str] = ("", "")
     retry_at: float = 0.0
     retry_wait: DoublingWait = field(default_factory=lambda: DoublingWait(FIRST_RETRY_WAIT_S, MAX_RETRY_WAIT_S))
@@ -129,7 +133,7 @@ class RolloutDriver:
             )
             session = RolloutSession(
                 self.owner,
-                self.lock.hold,
+                self._hold_lock,
                 self._log_progress,
                 pauses_by_itself=False,
                 on_wave_written=self.on_wave_written,
@@ -141,6 +145,14 @@ class RolloutDriver:
             state=ended.state.value,
             reason=ended.reason or None,
         )
+
+    @asynccontextmanager
+    async def _hold_lock(self) -> AsyncIterator[None]:
+        """For a wave. That the lock was lost is told to whoever takes it next alone, which may be this one."""
+        async with self.lock.hold() as turn:
+            if turn.lost_at:
+                self.on_lost_lock(turn.lost_at)
+            yield
 
     def _log_progress(self, sentence: str) -> None:
         log.info("rollout_progress", said=sentence)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,14 +22,16 @@ from controller.daemon.manifest_watcher import ManifestWatcher
 from controller.daemon.notifier import Notifier
 from controller.daemon.pass_lock import PassLock
 from controller.daemon.revision_keeper import RevisionKeeper
+from controller.daemon.rollout_driver import RolloutDriver
 from controller.daemon.workqueue import EVERYONE, Lane, WorkQueue
 from controller.environment import REAL_ENVIRONMENT
 from controller.model.controller_status import ControllerStatus
 from controller.model.report import FleetPlan
+from controller.model.rollout import MemberState, RolloutSpec
 from controller.model.run_policy import Scope
 from controller.operations.bootstrap import RunRequest, build_run, no_progress
 from controller.telemetry.metrics import Metrics
-from state import ProcessIdentity, Revision, Store, open_state
+from state import MemberRow, ProcessIdentity, Revision, Store, open_state
 from tests.end_to_end.place import UK_PROFILE, Place, count_writes_by_call, findings_by_code, states_by_merchant
 from tests.end_to_end.stepped_controller import running_service
 from tests.narrowing import present
@@ -325,3 +327,27 @@ def test_whoever_of_a_revision_is_due_is_judged_with_those_of_it_that_are_not(pl
             assert not daemon.state.revised
 
     asyncio.run(asyncio.wait_for(story(), 300))
+
+
+def test_after_a_lock_that_was_lost_everyone_is_looked_at_though_a_rollout_takes_it_next(place: Place) -> None:
+    """What the lost process had in flight, nobody has heard the answer of."""
+    place.provision("ann")
+
+    @asynccontextmanager
+    async def open_lock(_: float) -> AsyncIterator[datetime | None]:
+        yield now()
+
+    async def story() -> list[datetime]:
+        lost: list[datetime] = []
+        async with running_service(place) as service:
+            daemon, fleet = service.daemon, service.daemon.manifest_watcher.fleet
+            owner = ProcessIdentity.current("run")
+            members = [MemberRow("ann", 1, fleet.merchants["ann"].digest, MemberState.PENDING.value)]
+            await daemon.run.store.rollouts.begin("x", RolloutSpec(("100%",)).to_json(), members, owner, now())
+            lock = PassLock(open_lock, lambda: fleet)
+            await RolloutDriver(
+                daemon.run, lock, daemon.state, owner, lambda: fleet, lambda: True, on_lost_lock=lost.append
+            ).drive()
+        return lost
+
+    assert len(asyncio.run(story())) == 1
