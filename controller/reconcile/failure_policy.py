@@ -237,6 +237,8 @@ def backoff(tries: int) -> timedelta:
 def fail_or_stop_run(error: RemoteError, change: Change, writes: int, snapshot: RunSnapshot) -> Failed | Skipped:
     """What an error means for its merchant, and for the whole run where a limit of Codat is reached."""
     if not isinstance(error, RemoteLimitReached):
+        # One that was seen undone counts as not made, though Codat may do it later: else a service that refuses one
+        # merchant's change again and again would use up the class's limit for everybody (decision 24).
         lost = isinstance(error, OutcomeUnknown) and not error.seen_undone
         return Failed(str(error), not _is_refused_for_good(error), writes, error.status, unsure=lost)
     if error.status == 429:
