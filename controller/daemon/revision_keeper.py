@@ -19,8 +19,9 @@ from enum import Enum, auto
 import structlog
 
 from controller.daemon.manifest_watcher import ManifestWatcher
-from controller.desired.git_source import CommitOrder, GitSource, GitUnavailable
+from controller.desired.git_source import CommitOrder, GitSource
 from controller.model.desired import Fleet
+from controller.model.errors import MerchantctlError
 from controller.quick_dataclasses import dataclass
 from state import Revision, RevisionRow, RevisionStatus, Store
 from state.errors import StateProblem
@@ -204,7 +205,7 @@ class RevisionKeeper:
                     log.info("revision_followed", commit=head)
                 await self._drop_held_if_branch_is_back(head)
                 self._mark_reachable()
-            except GitUnavailable as error:
+            except (MerchantctlError, OSError) as error:  # GitUnavailable; or the clone on disk cannot be looked into
                 self._mark_unreachable(str(error))
             except StateProblem as problem:
                 log.warning("revision_comparison_failed", reason=str(problem))
@@ -215,7 +216,7 @@ class RevisionKeeper:
             return
         try:
             await asyncio.to_thread(self.source.keep_tree, self.watcher.followed_commit)
-        except GitUnavailable as error:
+        except (MerchantctlError, OSError) as error:
             self._mark_unreachable(str(error))
 
     async def _drop_held_if_branch_is_back(self, head: str) -> None:

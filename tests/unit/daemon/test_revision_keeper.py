@@ -347,6 +347,25 @@ async def test_a_repository_that_stays_away_is_shown_after_a_while(follower: Fol
     assert follower.keeper.note is None
 
 
+class _UnreadableClone(GitSource):
+    """Whose folders may not be looked into, or cannot, since no file descriptor is left."""
+
+    def check_out(self, commit: str) -> Path:
+        raise PermissionError(13, "Permission denied")
+
+
+async def test_a_clone_that_may_not_be_looked_into_is_said_and_ends_nothing(follower: Follower) -> None:
+    """A push that is told has it fetched by a task whose end would be that of the service."""
+    assert await follower.poll() == follower.first
+    follower.repository.commit({"bob.yaml": MERCHANT % "bob"})
+    source = follower.keeper.source
+    assert source
+    follower.keeper.source = _UnreadableClone(source.address, source.folder)
+    await follower.keeper.follow_branch()
+    assert follower.keeper.unreachable
+    assert "Permission denied" in follower.keeper.unreachable[1]
+
+
 async def test_no_question_waits_for_a_clock_that_was_put_back(follower: Follower) -> None:
     assert await follower.poll() == follower.first
     lost = Revision("other", "f" * 40, str(follower.source.address))
