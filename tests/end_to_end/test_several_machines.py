@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -155,20 +154,18 @@ def test_what_comes_to_a_process_left_behind_is_done_by_the_one_in_force(place: 
 @pytest.mark.soak
 def test_what_happens_during_a_long_look_is_answered_at_once_whichever_is_told(place: Place, two: StartTwo) -> None:
     """Either takes it out of the queue; only the one that looks at everyone can have the lock."""
-    place.provision(*FLEET)
+    place.provision(*FLEET, *(f"further-{number:02}" for number in range(60)))
     one, other = two("--resync", "1h", MERCHANTCTL_WEBHOOK_SECRET=SECRET, MERCHANTCTL_PARALLELISM="1")
     for each in (one, other):
         listened_to(place.emulator, each.address)
     place.emulator.control("POST", "/latency", {"ms": 400})
     place.other_variables["MERCHANTCTL_PARALLELISM"] = "1"
-    with running_controller(place, "--resync", "1h") as third:  # its first look takes ten seconds and more
+    with running_controller(place, "--resync", "1h") as third:  # its first look takes half a minute and more
         third.wait_until(lambda: holder(place) == third.process.pid)
         for number, name in enumerate(FLEET[:3], 1):
-            began = time.monotonic()
             place.unlink_books_in_portal(name)
             third.wait_until(partial(_has_looked_at, number, one, other, third))
-            assert not [each for each in third.passes if each["scope"] == "everyone"]
-            assert time.monotonic() - began < 8, "not only once everyone has been looked at"
+            assert not [each for each in third.passes if each["scope"] == "everyone"], "not only once all are looked at"
 
 
 def _has_looked_at(count: int, *controllers: RunProcess) -> bool:
