@@ -440,6 +440,8 @@ class TestTheDoorbellsOfSeveralMachines:
     async def test_however_many_ask_one_bell_hangs_of_the_most_urgent_lane(
         self, url: str, shared: StateQueue, other: StateQueue
     ) -> None:
+        shared.add(["ann"], lane=Lane.RESYNC)
+        await asyncio.sleep(IDLE_S)  # so that one hangs already, and has to give way
         for queue in (shared, other) * 20:
             for lane in (Lane.RESYNC, Lane.EVENT, Lane.RETRY):
                 queue.add(["ann"], lane=lane)
