@@ -209,8 +209,12 @@ def tell_kills_and_outages(place: Place, server: OwnServer, seed: int) -> list[P
             world.calm.set()
             controllers.wait_until(lambda: not world.open_disturbances(), LOST_AFTER_S)
         everyone = [*FLEET, *set(NEWCOMERS).difference(world.waiting)]
-        world.consent()
-        controllers.wait_until(lambda: all(_is_enabled(place, name) for name in everyone), 120)
+
+        def all_are_on() -> bool:
+            world.consent()  # again, for whoever was created after the last time
+            return all(_is_enabled(place, name) for name in everyone)
+
+        controllers.wait_until(all_are_on, 120)
         controllers.wait_until(lambda: all(_hour(place, n) == hour for n, hour in world.hours.items()), 60)
         assert [each.process.poll() for each in controllers.processes] == [None, None]
     assert Counter(each["name"] for each in place.companies()) == Counter(everyone), "no twin"
