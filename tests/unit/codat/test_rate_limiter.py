@@ -390,6 +390,28 @@ def test_an_event_waits_for_no_long_pass_and_that_has_nine_tenths_of_the_pace() 
     assert swept >= 0.88 * 950 * 10
 
 
+def test_of_two_who_wait_for_the_same_place_the_one_that_somebody_waits_for_goes_first_though_it_came_later() -> None:
+    async def story() -> list[str]:
+        rate_limiter, sent = RateLimiter(0, 1), list[str]()
+        held = await permit_of(rate_limiter)
+
+        async def request(name: str) -> None:
+            permit = await permit_of(rate_limiter)
+            sent.append(name)
+            give_back(permit)
+
+        with background_requests():
+            long_pass = asyncio.ensure_future(request("long pass"))
+        await asyncio.sleep(0)
+        event = asyncio.ensure_future(request("event"))
+        await asyncio.sleep(0)
+        give_back(held)
+        await asyncio.gather(long_pass, event)
+        return sent
+
+    assert run(story()) == ["event", "long pass"]
+
+
 def test_a_long_pass_is_spread_over_the_minute_also_where_all_of_it_could_go_at_once() -> None:
     """Else the places of a burst come back in a burst, a minute later, and in between there is only the reserve."""
 
