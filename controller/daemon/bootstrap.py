@@ -26,7 +26,7 @@ from controller.daemon.jobs.data_refresher import DataRefresher
 from controller.daemon.jobs.heartbeat import Heartbeat
 from controller.daemon.jobs.listing_watcher import ListingWatcher
 from controller.daemon.jobs.report_sender import ReportSender
-from controller.daemon.jobs.resync import Resync
+from controller.daemon.jobs.resync import Resync, max_look_age_s
 from controller.daemon.jobs.sampler import Sampler
 from controller.daemon.jobs.shared_view import SharedView
 from controller.daemon.jobs.state_cleaner import StateCleaner
@@ -521,4 +521,10 @@ def _served_ports(settings: Settings) -> list[tuple[tuple[str, int], PortContent
 
 def _current_status(daemon: DaemonContext) -> ControllerStatus:
     note = daemon.revisions.note if daemon.revisions else None
-    return replace(daemon.state.latest, queued_count=len(daemon.queue), revision_note=note)
+    number, pace = len(daemon.manifest_watcher.fleet.merchants), daemon.run.requests_per_minute
+    return replace(
+        daemon.state.latest,
+        queued_count=len(daemon.queue),
+        revision_note=note,
+        max_look_age_s=max_look_age_s(number, daemon.resync_interval_s, pace),
+    )

@@ -36,6 +36,7 @@ class ControllerStatus:
     revision_note      what a person should know of the revisions of the manifests: one is held, not in force here, or
                        none can be fetched
     report_only        it plans and writes nothing
+    max_look_age_s     so old the oldest look may grow while Codat answers
     """
 
     fleet: Fleet | None = None
@@ -48,6 +49,7 @@ class ControllerStatus:
     pass_failure: str | None = None
     revision_note: str | None = None
     report_only: bool = False
+    max_look_age_s: float | None = None
 
     @property
     def oldest_look_at(self) -> datetime | None:

@@ -141,6 +141,9 @@ class _StatusCollector(Collector):
         yield from _timestamp_gauge(
             "oldest_look", "Since when everyone who has a manifest was looked at.", latest.oldest_look_at
         )
+        if latest.max_look_age_s is not None:
+            help_text = "How old the oldest look may grow while Codat answers, by resync, merchants and pace."
+            yield _gauge("oldest_look_limit_seconds", help_text, latest.max_look_age_s)
         if plan:
             yield from _plan_metrics(plan, latest)
 

@@ -46,6 +46,7 @@ def test_consent_and_its_end_are_acted_upon_shown_and_told(emulator: Emulator, t
         assert "<b>1</b>waiting" in page(watch.address)
         assert "/start" in page(watch.address, "/merchants/acme")
         assert 'merchantctl_merchants{state="waiting"} 1.0' in page(watch.address, "/metrics")
+        assert "merchantctl_oldest_look_limit_seconds 3960.0" in page(watch.address, "/metrics")
         assert 'merchantctl_notifications_total{result="sent"} 1.0' in page(watch.address, "/metrics")
     assert SECRET not in watch.text
     assert "b2xk" not in watch.text

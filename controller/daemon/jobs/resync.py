@@ -21,6 +21,9 @@ of the companies."""
 
 MIN_INTERVAL_S = 0.2
 
+SHARE_OF_PACE = 0.8
+"""What of the pace a look at each merchant in turn may count on: the rest is for events and people."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resync:
@@ -61,6 +64,12 @@ def select_due_for_resync(
 ) -> list[str]:
     """Whose moment has come since the last look. Pure. Whoever was never looked at waits for the look at everyone."""
     return [name for name in names if name in looked_at and looked_at[name] < _latest_turn(name, now, interval)]
+
+
+def max_look_age_s(merchant_count: int, interval_s: float, requests_per_minute: int) -> float:
+    """How old the oldest look may grow while Codat answers, in seconds: a tenth over the interval, or over what a look
+    at each takes where the pace allows no shorter one. Pure."""
+    return 1.1 * max(interval_s, merchant_count * 60 / (SHARE_OF_PACE * requests_per_minute))
 
 
 def _never_if_in_future(at: datetime, now: datetime) -> datetime:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.daemon.context import DaemonState
-from controller.daemon.jobs.resync import PARTS_OF_INTERVAL, Resync, select_due_for_resync
+from controller.daemon.jobs.resync import PARTS_OF_INTERVAL, Resync, max_look_age_s, select_due_for_resync
 from controller.daemon.loop import split_into_passes
 from controller.daemon.workqueue import EVERYONE, Lane, WorkQueue
 from controller.model.controller_status import ControllerStatus
@@ -34,6 +35,17 @@ def test_nobody_is_ever_older_than_an_interval_and_a_part_and_nobody_is_looked_a
             looks[name] += 1
         assert all(now - at <= HOUR + TICK for at in looked_at.values())
     assert max(looks.values(), default=0) <= seconds // 3600 + 2
+
+
+@pytest.mark.parametrize(
+    ("merchants", "resync_s", "pace", "limit_s"),
+    [(500, 3600, 950, 3960), (500, 6 * 3600, 950, 6 * 3960), (20_000, 900, 1000, 1650)],
+    ids=["an hour", "six hours", "more than the pace allows"],
+)
+def test_the_age_that_no_look_may_pass_goes_by_resync_and_by_the_pace(
+    merchants: int, resync_s: float, pace: int, limit_s: float
+) -> None:
+    assert max_look_age_s(merchants, resync_s, pace) == pytest.approx(limit_s)
 
 
 def test_ten_thousand_are_spread_evenly_over_the_interval() -> None:

@@ -68,6 +68,7 @@ def troubled() -> dict[tuple[str, ...], float]:
         diagnostics=(Diagnostic("a.yaml", 1, 1, "no"),),
         pass_failure="no answer",
         revision_note="held",
+        max_look_age_s=3960.0,
     )
     return samples(latest, meters)
 
