@@ -78,7 +78,9 @@ def test_every_name_is_ours_and_no_merchant_is_named() -> None:
 
 def test_every_metric_has_its_line_in_the_documents() -> None:
     manifests = Fleet({"ann": DesiredMerchant("ann", "Ann")}, frozenset({"ann"}), (), True, "")
-    latest = ControllerStatus(manifests, fleet(waiting()), looked_at={"ann": NOW}, last_full_pass_at=NOW)
+    latest = ControllerStatus(
+        manifests, fleet(waiting()), looked_at={"ann": NOW}, last_full_pass_at=NOW, max_look_age_s=3960.0
+    )
     text = exposition(Metrics(), latest, "1.2.3").decode()
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     page = (Path(__file__).parents[3] / "docs" / "reference.md").read_text(encoding="utf-8")
