@@ -160,6 +160,11 @@ class Settings:
     smtp_url: str | None = field(default=None, repr=False)
     api_key_places: str = "CODAT_API_KEY, or CODAT_API_KEY_FILE to a file that holds it"
 
+    @property
+    def manifests_source(self) -> str:
+        """Where the manifests come from, as a revision names it: the Git address, or the folder."""
+        return str(self.git or self.manifests.resolve())
+
 
 def load_settings(environ: Mapping[str, str], cwd: Path, flags: Mapping[str, Any]) -> Settings:
     """The settings of a run in the folder `cwd`. `flags` by setting name; None = not given. Raises BadSettings."""

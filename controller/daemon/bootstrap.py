@@ -265,7 +265,7 @@ def _revision_keeper(
         run.store,
         watcher,
         source,
-        str(settings.git or settings.manifests.resolve()),
+        settings.manifests_source,
         str(run.author),
         (process.host, process.pid),
         run.now,

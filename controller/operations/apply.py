@@ -106,7 +106,7 @@ async def _describe_run_at_other_manifests(run: RunContext, settings: Settings) 
     """That a living `run` keeps the fleet at manifests from elsewhere; None where none does. From the same place it has
     these within a minute itself."""
     row = await run.store.revisions.load(RevisionStatus.IN_FORCE)
-    if row is None or row.revision.digest == run.fleet.digest or row.revision.source == _source_name(settings):
+    if row is None or row.revision.digest == run.fleet.digest or row.revision.source == settings.manifests_source:
         return None
     for each in await run.store.controllers.load_alive(run.now()):
         if each.revision == row.revision.digest and not each.report_only:
@@ -117,10 +117,6 @@ async def _describe_run_at_other_manifests(run: RunContext, settings: Settings) 
     return None
 
 
-def _source_name(settings: Settings) -> str:
-    return str(settings.git or settings.manifests.resolve())
-
-
 async def _put_in_force(report: FleetReport, run: RunContext, settings: Settings) -> FleetReport:
     """Puts the manifests of a run that a person agreed to in force, whichever are; the report says where they are not.
 
@@ -128,7 +124,7 @@ async def _put_in_force(report: FleetReport, run: RunContext, settings: Settings
     state takes nothing any more.
     """
     revisions = run.store.revisions
-    revision = Revision(run.fleet.digest, run.fleet.commit, _source_name(settings))
+    revision = Revision(run.fleet.digest, run.fleet.commit, settings.manifests_source)
     why = f"others were put in force {MAX_TIMES_OVERTAKEN} times meanwhile. Which: merchantctl revision show."
     try:
         # Refused only where another process put its own in force since our look: each further try is another's success.

@@ -15,7 +15,7 @@ import structlog
 
 from controller.quick_dataclasses import dataclass
 from state import ReceivedDelivery
-from state.errors import StateBusy, StateProblem, StateUnreachable
+from state.errors import StateProblem, StateUnreachable
 
 MAX_KEPT = 5_000
 """So many deliveries: some megabytes."""
@@ -47,7 +47,7 @@ class UnsavedDeliveries:
                 try:
                     await save(delivery)
                     saved += 1
-                except (StateUnreachable, StateBusy):
+                except StateUnreachable:
                     break
                 except StateProblem as problem:
                     log.warning("webhook_not_recorded", reason=str(problem))

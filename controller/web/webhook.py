@@ -29,7 +29,7 @@ from controller.web.context import WebContext, load_webhook_secrets
 from controller.web.webhook_auth import NotProven, find_proof, webhook_header
 from controller.web.webhook_payload import MAX_TEXT_LENGTH, WebhookEvent, parse_event
 from state import DeliveryReceipt, ReceivedDelivery
-from state.errors import StateBusy, StateProblem, StateUnreachable
+from state.errors import StateProblem, StateUnreachable
 
 MAX_BODY_BYTES = 1_000_000
 """Longest body. An event has a few thousand bytes."""
@@ -101,7 +101,7 @@ async def _save_and_enqueue(context: WebContext, delivery: ReceivedDelivery, is_
         receipt = await _save(context, delivery)
     except StateProblem as problem:
         log.warning("webhook_not_recorded", reason=str(problem))
-        if isinstance(problem, StateUnreachable | StateBusy):
+        if isinstance(problem, StateUnreachable):
             context.unsaved.keep(delivery, partial(_save, context))
         return "unavailable"
     if not receipt.is_first:
